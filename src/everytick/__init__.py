@@ -1,0 +1,1 @@
+"""everytick: record every tick, prove what is missing, act on the same tape."""

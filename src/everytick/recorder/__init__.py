@@ -1,0 +1,1 @@
+"""From sockets to tape, and from tape to store."""

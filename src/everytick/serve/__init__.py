@@ -1,0 +1,1 @@
+"""What we hold, answered over HTTP."""

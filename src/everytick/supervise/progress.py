@@ -1,0 +1,46 @@
+"""What the running parts tell about themselves: plain numbers, written by their owners, read by anyone.
+
+Every field has one writer; reading a field needs no lock. Ages are for the reader to compute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ConnectionProgress:
+    """One connection, kept by the recorder."""
+
+    venue: str
+    channel: str
+    up: bool = False
+    since_ns: int = 0  # wall time of the last change of `up`
+    last_message_ns: int = 0  # wall time of the last message of any kind
+    connects: int = 0
+    failures: int = 0
+    last_cause: str = ""
+    unconfirmed: int = 0
+
+
+@dataclass
+class Progress:
+    """One process. `*_ns` are wall times, 0 where it has not happened yet."""
+
+    run: str = ""
+    started_ns: int = 0
+    connections: dict[str, ConnectionProgress] = field(default_factory=dict)
+    # the tape, kept by the committing thread
+    offset_appended: int = 0  # next offset to be given
+    offset_durable: int = 0  # the watermark: every offset below it would survive a power cut
+    last_commit_ns: int = 0
+    commit_latency_ns: int = 0  # receipt of the oldest frame of the last group to its durability
+    bytes_pending: int = 0
+    tape_trouble: str = ""  # one sentence while the tape cannot take frames, else empty
+    # the projector
+    offset_applied: int = 0  # the checkpoint
+    last_apply_ns: int = 0
+    store_trouble: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    # streams, kept by the projector: key -> (event ns, receive ns) of the newest event
+    newest: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -1,0 +1,108 @@
+"""The contract of a venue: a module with these names. Sans I/O: bytes in, bytes and events out, time handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from everytick.model.event import Decoded
+from everytick.model.frame import Frame
+from everytick.model.ledger import Gap
+from everytick.model.stream import Kind, Stream
+
+
+class Rule(StrEnum):
+    """How loss is told in a stream, by what the venue allows."""
+
+    OVERLAP = "overlap"  # no ids in order: a replay after each subscribe must share a trade with what we hold
+    DENSE = "dense"  # ids without holes: a missing id is a missing trade
+    SNAPSHOT = "snapshot"  # each message replaces the last: only connection time tells loss
+    BARS = "bars"  # one per interval: the next opens where the last one closed
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the venue allows per address; each with its source beside the constant in the venue's module."""
+
+    connections_max: int
+    connects_per_minute: int
+    subscriptions_max: int
+    sends_per_minute: int
+    request_weight_per_minute: int
+    message_bytes_max: int  # ours: larger messages end the connection, with the reason on the tape
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One HTTP request, as data. `name` goes on the tape with the answer; `weight` is the venue's price."""
+
+    name: str
+    method: str
+    path: str
+    body: bytes
+    weight: int
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """What a session wants after looking at the clock: messages to send, or to be closed and why."""
+
+    send: Sequence[bytes] = ()
+    close: str = ""
+
+
+class Session(Protocol):
+    """One connection's conversation. It knows what was asked for and what was confirmed, not the market."""
+
+    def open(self, mono_ns: int) -> Sequence[bytes]:
+        """The messages to send first."""
+        ...
+
+    def receive(self, payload: bytes, mono_ns: int) -> None:
+        """Look at one message (acks, pongs, errors); market messages only prove that the line is alive."""
+        ...
+
+    def tick(self, mono_ns: int) -> Tick:
+        """Called about once a second: heartbeats, subscriptions to ask again, or a mute line to give up."""
+        ...
+
+    def unconfirmed(self) -> Sequence[Stream]:
+        """Streams asked for and not yet confirmed by the venue."""
+        ...
+
+
+class Venue(Protocol):
+    """A venue's module. Constants are properties here so that a module satisfies the protocol."""
+
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def ENDPOINTS(self) -> Mapping[str, str]:
+        """`ws` and `http`, the public addresses; settings may name others."""
+        ...
+
+    @property
+    def LIMITS(self) -> Limits: ...
+
+    @property
+    def SEQUENCING(self) -> Mapping[Kind, Rule]:
+        """Which rule tells loss, per kind of stream this venue offers."""
+        ...
+
+    @property
+    def QUALITY(self) -> Mapping[str, str]:
+        """Rule of the house for venues -> `done`, or `exempt: why`."""
+        ...
+
+    def session(self, streams: Sequence[Stream]) -> Session:
+        """A new conversation for one connection that carries these streams."""
+        ...
+
+    def decode(self, frame: Frame) -> Decoded:
+        """What a MESSAGE or REPLY frame holds. Never raises for any bytes: what cannot be read is refused."""
+        ...
+
+    def history(self, gap: Gap) -> Sequence[Request] | None:
+        """The requests whose answers could fill the gap; None where the venue keeps no such history."""
+        ...
