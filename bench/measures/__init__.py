@@ -1,0 +1,1 @@
+"""One module per measurement: each starts its processes, takes its passes and returns rows."""

@@ -1,0 +1,1 @@
+"""Our side of each measurement: processes of the project's own environment."""

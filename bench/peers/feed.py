@@ -1,0 +1,46 @@
+"""cryptofeed's Coinbase feed, pointed at the local server. Its receive, parse and callback code is untouched.
+
+Three things stand outside its hot path: the symbols are put into its own registry (else it would ask the
+venue over HTTPS), the keys its subscribe message must carry are made up, and the address is changed after
+`connect()` has built its connections, because their constructor refuses anything but wss:// and TLS would
+burden this side only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from cryptofeed import FeedHandler
+from cryptofeed.defines import TRADES
+from cryptofeed.exchanges import Coinbase
+from cryptofeed.symbols import Symbols
+
+from bench.frames import COINS
+
+PRODUCTS = [f"{coin}-USD" for coin in COINS]
+CONFIG = {"uvloop": True, "log": {"disabled": True}, "coinbase": {"key_id": "bench", "key_secret": "bench"}}
+
+
+class LocalCoinbase(Coinbase):
+    """The same feed on ws://127.0.0.1."""
+
+    port = 0
+
+    def connect(self) -> Any:
+        """The connections that cryptofeed builds, with the local address."""
+        built = super().connect()
+        for connection, *_ in built:
+            connection.address = f"ws://127.0.0.1:{self.port}"
+        return built
+
+
+def run_feed(port: int, callback: Any) -> None:
+    """Run cryptofeed's own handler until the process ends."""
+    Symbols.set(Coinbase.id, {name: name for name in PRODUCTS}, {"instrument_type": dict.fromkeys(PRODUCTS, "spot")})
+    LocalCoinbase.port = port
+    handler = FeedHandler(config=CONFIG)
+    handler.add_feed(LocalCoinbase(config=CONFIG, symbols=PRODUCTS, channels=[TRADES], callbacks={TRADES: callback}))
+    # uvloop's policy, which cryptofeed has just set, no longer makes a loop on first use; cryptofeed counts on it.
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    handler.run(install_signal_handlers=False)
