@@ -1,0 +1,68 @@
+"""The committing thread: one group after another, each as large as what arrived during the one before."""
+
+from __future__ import annotations
+
+from everytick.errors import Retryable
+from everytick.model.units import NS_PER_S
+from everytick.ports import Clock
+from everytick.supervise.progress import Progress
+from everytick.supervise.threads import Stop
+from everytick.tape.writer import TapeWriter
+from everytick.telemetry import Telemetry
+
+# While the disk is full or broken, look again this often: soon enough that room is used within a moment of its
+# return, seldom enough not to burden a struggling disk.
+RETRY_S = 0.25
+IDLE_S = 1.0
+
+
+class Committer:
+    """Makes appended frames durable. `work` runs on its own thread; the recorder wakes it."""
+
+    def __init__(
+        self, writer: TapeWriter, clock: Clock, telemetry: Telemetry, progress: Progress, interval_min_s: float
+    ) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._telemetry = telemetry
+        self._progress = progress
+        self._interval_min_s = interval_min_s
+
+    def work(self, stop: Stop) -> None:
+        """Commit until asked to stop, and then what is still pending. Raises Fatal if the tape is beyond help."""
+        self._publish()
+        while not stop.is_asked:
+            if self._writer.pending_bytes == 0:
+                stop.wait(IDLE_S)
+                continue
+            if self._commit() and self._interval_min_s > 0:
+                stop.wait(self._interval_min_s)
+            elif self._progress.tape_trouble:
+                stop.wait(RETRY_S)
+        while self._writer.pending_bytes and self._commit():
+            pass
+
+    def _commit(self) -> bool:
+        began_ns = self._clock.mono_ns()
+        try:
+            frames = self._writer.commit()
+        except Retryable as trouble:
+            if not self._progress.tape_trouble:
+                self._telemetry.tape_full(str(trouble))
+            self._progress.tape_trouble = str(trouble)
+            return False
+        if self._progress.tape_trouble:
+            self._progress.tape_trouble = ""
+            self._telemetry.tape_resumed()
+        latency_ns = self._clock.mono_ns() - began_ns
+        self._progress.commit_latency_ns = latency_ns
+        self._telemetry.frames_durable(frames, latency_ns / NS_PER_S)
+        self._publish()
+        return True
+
+    def _publish(self) -> None:
+        progress = self._progress
+        progress.offset_durable = self._writer.watermark
+        progress.offset_appended = self._writer.next_offset
+        progress.bytes_pending = self._writer.pending_bytes
+        progress.last_commit_ns = self._clock.wall_ns()

@@ -1,0 +1,209 @@
+"""One connection to one venue: it moves bytes to the tape and knows no market meaning.
+
+It never gives up: a lost connection is asked for again, later and later up to a cap, within the venue's budget of
+connects. What it does and suffers goes on the tape as control frames, so that a reader of the tape alone can say
+what may be missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from everytick.core.pacing import Backoff, Budget
+from everytick.errors import Retryable
+from everytick.model.control import Connected, Disconnected, Subscribed, control_payload
+from everytick.model.frame import FrameKind, Source
+from everytick.model.stream import Stream
+from everytick.model.units import NS_PER_S
+from everytick.ports import Clock, Closed, Ids, Socket, Sockets
+from everytick.supervise.progress import ConnectionProgress
+from everytick.tape.writer import TapeWriter
+from everytick.telemetry import Telemetry
+from everytick.venues.protocol import Session, Venue
+
+CONNECT_TIMEOUT_S = 10.0
+TICK_S = 1.0
+# Between pausing and reading again the backlog must fall to half, or the socket would flutter.
+RESUME_SHARE = 0.5
+# A connection that lived this long was a good one: its end starts the backoff afresh.
+GOOD_LIFE_S = 30.0
+
+
+class Connection:
+    """Holds one connection open and its bytes flowing. One per (venue, channel); runs on the event loop."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        channel: str,
+        url: str,
+        streams: Sequence[Stream],
+        *,
+        tape: TapeWriter,
+        wake_committer: Callable[[], None],
+        backlog_bytes_max: int,
+        sockets: Sockets,
+        clock: Clock,
+        ids: Ids,
+        budget: Budget,
+        telemetry: Telemetry,
+        progress: ConnectionProgress,
+    ) -> None:
+        self._venue = venue
+        self._channel = channel
+        self._url = url
+        self._streams = streams
+        self._tape = tape
+        self._wake_committer = wake_committer
+        self._backlog_bytes_max = backlog_bytes_max
+        self._sockets = sockets
+        self._clock = clock
+        self._ids = ids
+        self._budget = budget
+        self._telemetry = telemetry
+        self._progress = progress
+        self._life: _Life | None = None
+
+    async def run(self) -> None:
+        """Connect, record, and connect again, until cancelled."""
+        backoff = Backoff()
+        while True:
+            await self._wait_for_budget()
+            began_ns = self._clock.mono_ns()
+            try:
+                await self._one_life()
+            except Retryable as refusal:
+                self._progress.failures += 1
+                self._progress.last_cause = str(refusal)
+                self._telemetry.connection_refused(self._venue.NAME, self._channel, str(refusal))
+            if self._clock.mono_ns() - began_ns > GOOD_LIFE_S * NS_PER_S:
+                backoff.reset()
+            await self._clock.sleep(backoff.next_s(self._ids.jitter()))
+
+    async def _wait_for_budget(self) -> None:
+        wait_s = self._budget.wait_s(1, self._clock.mono_ns())
+        while wait_s > 0:
+            self._telemetry.connect_budget_wait(self._venue.NAME, wait_s)
+            await self._clock.sleep(wait_s)
+            wait_s = self._budget.wait_s(1, self._clock.mono_ns())
+        self._budget.spend(1, self._clock.mono_ns())
+
+    async def _one_life(self) -> None:
+        session = self._venue.session(self._streams)
+        life = _Life(self._tape, session, self._clock, self._wake_committer)
+        socket = await self._sockets.connect(
+            self._url,
+            life.on_message,
+            message_bytes_max=self._venue.LIMITS.message_bytes_max,
+            timeout_s=CONNECT_TIMEOUT_S,
+        )
+        closed = Closed("stopping")
+        try:
+            source = self._tape.connect(self._venue.NAME, self._channel, control_payload(Connected(self._url)))
+            self._tape.append(
+                source, FrameKind.SUBSCRIBE, control_payload(Subscribed([s.key for s in self._streams]))
+            )
+            for message in session.open(self._clock.mono_ns()):
+                socket.send(message)
+            life.begin(source)
+            self._up()
+            closed = await self._watch(socket, session, life)
+        except Retryable as lost:
+            closed = Closed("cut", detail=str(lost))
+        finally:
+            life.end()
+            socket.close()
+            if life.source is not None:
+                self._down(life.source, closed)
+
+    async def _watch(self, socket: Socket, session: Session, life: _Life) -> Closed:
+        ending = asyncio.ensure_future(socket.closed())  # noqa: TID251 - owned right here: awaited or cancelled below
+        is_paused = False
+        messages_seen = 0
+        try:
+            while True:
+                await asyncio.wait({ending}, timeout=TICK_S if not is_paused else TICK_S / 20)
+                if ending.done():
+                    return ending.result()
+                is_paused = self._press_back(socket, is_paused)
+                if life.messages != messages_seen:
+                    messages_seen = life.messages
+                    self._progress.last_message_ns = self._clock.wall_ns()
+                tick = session.tick(self._clock.mono_ns())
+                for message in tick.send:
+                    socket.send(message)
+                self._progress.unconfirmed = len(session.unconfirmed())
+                if tick.close and not is_paused:
+                    return Closed("mute", detail=tick.close)
+        finally:
+            ending.cancel()
+
+    def _press_back(self, socket: Socket, is_paused: bool) -> bool:
+        """Policy `block`: above the backlog's bound the socket is not read, so the venue feels it, not memory."""
+        pending = self._tape.pending_bytes
+        if not is_paused and pending > self._backlog_bytes_max:
+            socket.pause()
+            self._telemetry.backpressure_on(self._venue.NAME, self._channel, pending)
+            return True
+        if is_paused and pending < self._backlog_bytes_max * RESUME_SHARE:
+            socket.resume()
+            self._telemetry.backpressure_off(self._venue.NAME, self._channel)
+            return False
+        return is_paused
+
+    def _up(self) -> None:
+        self._progress.up = True
+        self._progress.connects += 1
+        self._progress.since_ns = self._clock.wall_ns()
+        self._wake_committer()
+        self._telemetry.connection_up(self._venue.NAME, self._channel, self._url, len(self._streams))
+
+    def _down(self, source: Source, closed: Closed) -> None:
+        self._tape.append(source, FrameKind.DISCONNECT, control_payload(Disconnected(closed.cause, closed.detail)))
+        self._wake_committer()
+        self._progress.up = False
+        self._progress.since_ns = self._clock.wall_ns()
+        self._progress.last_cause = closed.cause
+        self._telemetry.connection_down(self._venue.NAME, self._channel, closed.cause, closed.detail)
+
+
+class _Life:
+    """One life of a connection: its messages, in order, behind the CONNECT frame that names its epoch."""
+
+    def __init__(
+        self, tape: TapeWriter, session: Session, clock: Clock, wake_committer: Callable[[], None]
+    ) -> None:
+        self._append = tape.append
+        self._receive = session.receive
+        self._mono_ns = clock.mono_ns
+        self._wake = wake_committer
+        self._early: list[bytes] = []
+        self._is_over = False
+        self.source: Source | None = None
+        self.messages = 0
+
+    def on_message(self, payload: bytes) -> None:
+        """Called by the socket for each message."""
+        source = self.source
+        if source is None:
+            # A venue may greet before `connect` has returned; the tape needs the CONNECT frame first.
+            self._early.append(payload)
+            return
+        if self._is_over:
+            return  # after DISCONNECT: what a dying socket still delivers was never asked for
+        self._append(source, FrameKind.MESSAGE, payload)
+        self.messages += 1
+        self._receive(payload, self._mono_ns())
+        self._wake()
+
+    def begin(self, source: Source) -> None:
+        """The connection has its epoch: let the early messages through, then all others."""
+        self.source = source
+        early, self._early = self._early, []
+        for payload in early:
+            self.on_message(payload)
+
+    def end(self) -> None:
+        """Nothing more belongs to this life."""
+        self._is_over = True

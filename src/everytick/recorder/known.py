@@ -1,0 +1,39 @@
+"""Which trades of a stream we hold: exact, with the newest in memory and the store asked for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from everytick.model.stream import Stream
+from everytick.stores.protocol import Store, TradeKey, TradeValues
+
+# A venue's replay reaches back 30 to 1,000 trades; twice that in memory answers nearly every question.
+NEWEST_KEPT = 2_048
+
+
+class KnownTrades:
+    """Exact membership of one stream's trades.
+
+    Everything newer than `floor_ns` that the store holds is in `held`; older keys are looked up in the store.
+    Trades accepted since the last `settle` are in `held` whatever their time, since the store has not got them.
+    """
+
+    def __init__(self, stream: Stream, store: Store) -> None:
+        self._stream = stream
+        self._store = store
+        self.held: dict[TradeKey, TradeValues] = store.newest_trades(stream, NEWEST_KEPT)
+        is_all = len(self.held) < NEWEST_KEPT
+        self.floor_ns = -1 if is_all else min(ts_ns for ts_ns, _ in self.held)
+
+    def fetch_old(self, keys: Iterable[TradeKey]) -> dict[TradeKey, TradeValues]:
+        """Those of `keys`, none of them in `held`, that are at or below the floor and in the store."""
+        old = [key for key in keys if key[0] <= self.floor_ns]
+        return self._store.known_trades(self._stream, old) if old else {}
+
+    def settle(self) -> None:
+        """The store now has everything accepted so far: forget what is older than the newest few thousand."""
+        if len(self.held) <= 2 * NEWEST_KEPT:
+            return
+        newest = sorted(self.held)[-NEWEST_KEPT:]
+        self.floor_ns = newest[0][0]
+        self.held = {key: self.held[key] for key in newest}

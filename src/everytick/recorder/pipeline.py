@@ -1,0 +1,301 @@
+"""Durable frames in, one batch of store changes out: decode, validate, sequence, cover.
+
+The pipeline's answers depend on the tape alone: not on the clock, not on how the tape is cut into batches, not on
+restarts. Live recording, `rebuild` and `replay` run this same code.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from everytick.core import sequence
+from everytick.core.sequence import CAUSE_RESTART, Judgement, Place, StreamState
+from everytick.core.validate import decimal_text
+from everytick.errors import Fatal
+from everytick.model.control import Disconnected, Subscribed
+from everytick.model.event import (
+    AssetContext,
+    BookSnapshot,
+    Candle,
+    Event,
+    MidPrices,
+    Notice,
+    Quote,
+    Refusal,
+    Trade,
+)
+from everytick.model.frame import Frame, FrameKind
+from everytick.model.stream import Kind, Stream, parse_stream
+from everytick.recorder.known import KnownTrades
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Store
+from everytick.venues.protocol import Venue
+
+CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
+EXCERPT_BYTES_MAX = 2_000
+
+_subscribed = msgspec.json.Decoder(Subscribed)
+_disconnected = msgspec.json.Decoder(Disconnected)
+_state_json = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(StreamState)
+
+
+class Pipeline:
+    """Applies frames in tape order. One per store; owned by one thread."""
+
+    def __init__(self, venues: Mapping[str, Venue], store: Store) -> None:
+        self._venues = venues
+        self._store = store
+        self._known: dict[Stream, KnownTrades] = {}
+        self._states = {parse_stream(key): _state.decode(text) for key, text in store.states().items()}
+        self._touched: set[Stream] = set()
+        self._grown: set[Stream] = set()
+        self._batch = Batch(0, 0)
+        self._candles: dict[tuple[Stream, int], PlacedCandle] = {}
+        self._refused: set[tuple[int, int]] = set()
+        self._counts: Counter[str] = Counter()
+
+    def apply(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> Batch:
+        """What the frames of [offset_from, offset_to) change. Frames missing in that range are damage.
+
+        The batch must be applied to the store before the next call.
+        """
+        for known in self._known.values():
+            known.settle()
+        self._batch = Batch(offset_from, offset_to)
+        self._candles = {}
+        self._refused = set()
+        self._counts = Counter()
+        self._touched, self._grown = set(), set()
+        expected = offset_from
+        for frame in frames:
+            if frame.offset != expected:
+                self._lose(expected, frame.offset)
+            expected = frame.offset + 1
+            if frame.kind >= FrameKind.START:
+                self._control(frame)
+            else:
+                self._message(frame)
+        if expected != offset_to:
+            self._lose(expected, offset_to)
+        return self._finish(len(frames))
+
+    def _finish(self, frame_count: int) -> Batch:
+        batch = self._batch
+        for stream in sorted(self._grown):
+            batch.cover_put.extend(sequence.observed(stream, self._states[stream]))
+        for stream in sorted(self._touched | self._grown):
+            batch.states[stream.key] = _state_json(self._states[stream])
+        batch.candles = list(self._candles.values())
+        self._counts["frames"] += frame_count
+        batch.counts = dict(sorted(self._counts.items()))
+        return batch
+
+    # What happened to connections
+
+    def _control(self, frame: Frame) -> None:
+        if frame.kind is FrameKind.SUBSCRIBE:
+            for key in _subscribed.decode(frame.payload).streams:
+                self._ask(parse_stream(key), frame.source.epoch)
+        elif frame.kind is FrameKind.DISCONNECT:
+            self._end(_disconnected.decode(frame.payload).cause, frame.source.epoch)
+        elif frame.kind is FrameKind.START:
+            self._end(CAUSE_RESTART)
+        elif frame.kind is FrameKind.FAILED:
+            self._counts["requests_failed"] += 1
+
+    def _ask(self, stream: Stream, epoch: int) -> None:
+        state = self._states.get(stream)
+        if state is None:
+            state = self._states[stream] = StreamState()
+            self._batch.streams.append(stream)
+        sequence.asked(state, epoch)
+        self._touched.add(stream)
+
+    def _end(self, cause: str, epoch: int | None = None) -> None:
+        for stream, state in self._states.items():
+            if epoch is None or state.epoch == epoch:
+                sequence.ended(state, cause)
+                self._touched.add(stream)
+
+    def _lose(self, offset_from: int, offset_to: int) -> None:
+        # Unreadable frames may have held messages of any stream and any control frame. Every stream must now
+        # prove itself again, as after a cut; since nothing will be asked again on a connection that lives on,
+        # the next message of each stream is judged like the first of an epoch.
+        self._counts["frames_lost"] += offset_to - offset_from
+        for stream, state in self._states.items():
+            sequence.ended(state, CAUSE_DAMAGE)
+            sequence.asked(state, state.epoch)
+            self._touched.add(stream)
+
+    # What venues said
+
+    def _message(self, frame: Frame) -> None:
+        venue = self._venues.get(frame.source.venue)
+        if venue is None:
+            self._refuse(frame, Refusal(-1, "unknown_venue", "venue", frame.source.venue))
+            return
+        decoded = venue.decode(frame)
+        trades: list[Trade] = []
+        for event in decoded.events:
+            if type(event) is Trade:
+                trades.append(event)
+            else:
+                self._other(venue, frame, event)
+        if trades:
+            self._trades(venue, frame, trades)
+        for refusal in decoded.refusals:
+            self._refuse(frame, refusal)
+
+    def _trades(self, venue: Venue, frame: Frame, trades: list[Trade]) -> None:
+        stream = trades[0].stream
+        if len(trades) == 1 or all(trade.stream is stream for trade in trades):
+            self._trades_of(venue, frame, stream, trades)
+            return
+        by_stream: dict[Stream, list[Trade]] = {}
+        for trade in trades:
+            by_stream.setdefault(trade.stream, []).append(trade)
+        for stream, part in by_stream.items():
+            self._trades_of(venue, frame, stream, part)
+
+    def _trades_of(self, venue: Venue, frame: Frame, stream: Stream, trades: list[Trade]) -> None:
+        state = self._states.get(stream)
+        if state is None:
+            self._refuse_unasked(frame, stream, len(trades))
+            return
+        known = self._known.get(stream)
+        if known is None:
+            known = self._known[stream] = KnownTrades(stream, self._store)
+        held, put, counts = known.held, self._batch.trades.append, self._counts
+        offset, ts_recv_ns = frame.offset, frame.ts_recv_ns
+        old = known.fetch_old((t.ts_event_ns, t.trade_id) for t in trades) if self._may_be_old(known, trades) else {}
+        repeated = 0
+        fresh_in_frame: set[tuple[int, int]] = set()
+        oldest_ns = newest_ns = trades[0].ts_event_ns
+        for index, trade in enumerate(trades):
+            ts_ns = trade.ts_event_ns
+            if ts_ns > newest_ns:
+                newest_ns = ts_ns
+            elif ts_ns < oldest_ns:
+                oldest_ns = ts_ns
+            key = (ts_ns, trade.trade_id)
+            values = (decimal_text(trade.price), decimal_text(trade.size), trade.side.value)
+            before = held.get(key) or old.get(key)
+            if before is None:
+                held[key] = values
+                put(PlacedTrade(trade, offset, ts_recv_ns))
+                if state.awaits_first:
+                    fresh_in_frame.add(key)
+                continue
+            counts["trades_repeated"] += 1
+            if key not in fresh_in_frame:
+                repeated += 1
+            if before != values:
+                path = f"trade {trade.trade_id} at {ts_ns}"
+                self._refuse(frame, Refusal(index, "conflict", path, f"held {before}, now {values}"))
+        if frame.source.epoch != state.epoch or frame.kind is not FrameKind.MESSAGE:
+            return
+        if state.awaits_first:
+            place = Place(offset, state.epoch, ts_recv_ns)
+            self._found(stream, sequence.judge_first(stream, state, oldest_ns, newest_ns, repeated, place))
+        else:
+            sequence.advance(state, newest_ns)
+        self._grown.add(stream)
+
+    @staticmethod
+    def _may_be_old(known: KnownTrades, trades: list[Trade]) -> bool:
+        floor_ns = known.floor_ns
+        return floor_ns >= 0 and any(trade.ts_event_ns <= floor_ns for trade in trades)
+
+    def _other(self, venue: Venue, frame: Frame, event: Event) -> None:
+        if isinstance(event, Candle):
+            self._candle(frame, event)
+        elif isinstance(event, MidPrices):
+            self._mids(frame, event)
+        elif isinstance(event, Notice):
+            self._counts[f"notices_{event.kind}"] += 1
+        elif isinstance(event, (Quote, BookSnapshot)):
+            self._snapshot(frame, event, event.ts_event_ns)
+        elif isinstance(event, AssetContext):
+            self._snapshot(frame, event, frame.ts_recv_ns)
+        else:
+            raise Fatal(f"{venue.NAME} decoded a {type(event).__name__} outside its trades")
+
+    def _candle(self, frame: Frame, candle: Candle) -> None:
+        stream = candle.stream
+        state = self._states.get(stream)
+        if state is None:
+            self._refuse_unasked(frame, stream, 1)
+            return
+        if frame.source.epoch != state.epoch or frame.kind is not FrameKind.MESSAGE:
+            self._counts["candles_aside"] += 1
+            return
+        place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
+        candles, judgement = sequence.judge_candle(stream, state, candle, place)
+        for put in candles:
+            self._candles[(stream, put.ts_open_ns)] = PlacedCandle(put, frame.offset, frame.ts_recv_ns)
+        self._found(stream, judgement)
+        self._grown.add(stream)
+
+    def _mids(self, frame: Frame, event: MidPrices) -> None:
+        kept = 0
+        for instrument, price in event.mids.items():
+            stream = Stream(event.venue, Kind.MIDS, instrument)
+            if stream in self._states:
+                kept += 1
+                self._judge_snapshot(frame, stream, frame.ts_recv_ns)
+                self._batch.mids.append(Mid(stream, frame.ts_recv_ns, frame.offset, price))
+        self._counts["mids_not_asked_for"] += len(event.mids) - kept
+
+    def _snapshot(self, frame: Frame, event: Quote | BookSnapshot | AssetContext, ts_ns: int) -> None:
+        if event.stream not in self._states:
+            self._refuse_unasked(frame, event.stream, 1)
+            return
+        self._judge_snapshot(frame, event.stream, ts_ns)
+        self._batch.events.append(Placed(event, frame.offset, frame.ts_recv_ns))
+
+    def _judge_snapshot(self, frame: Frame, stream: Stream, ts_ns: int) -> None:
+        state = self._states[stream]
+        if frame.source.epoch != state.epoch or frame.kind is not FrameKind.MESSAGE:
+            return
+        if state.awaits_first:
+            place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
+            self._found(stream, sequence.judge_first(stream, state, ts_ns, ts_ns, -1, place))
+        else:
+            sequence.advance(state, ts_ns)
+        self._grown.add(stream)
+
+    def _found(self, stream: Stream, judgement: Judgement) -> None:
+        if judgement.seam is not None:
+            self._batch.seams.append(judgement.seam)
+        if judgement.gap is not None:
+            self._batch.gaps.append(judgement.gap)
+        self._batch.cover_put.extend(judgement.intervals)
+
+    # What could not be kept
+
+    def _refuse_unasked(self, frame: Frame, stream: Stream, count: int) -> None:
+        self._refuse(frame, Refusal(-1, "unasked_stream", stream.key, f"{count} events"))
+
+    def _refuse(self, frame: Frame, refusal: Refusal) -> None:
+        index = refusal.index
+        while (frame.offset, index) in self._refused:
+            index = min(index, 0) - 1
+        self._refused.add((frame.offset, index))
+        self._counts["quarantined"] += 1
+        self._counts[f"quarantined_{refusal.reason}"] += 1
+        self._batch.quarantined.append(
+            Quarantined(
+                offset=frame.offset,
+                index=index,
+                venue=frame.source.venue,
+                channel=frame.source.channel,
+                reason=refusal.reason,
+                path=refusal.path,
+                value=refusal.value,
+                ts_recv_ns=frame.ts_recv_ns,
+                excerpt=frame.payload[:EXCERPT_BYTES_MAX],
+            )
+        )
