@@ -24,7 +24,7 @@ class Child:
         self, module: str, order: dict[str, Any], *, python: Path = OURS, cpus: Sequence[int] = (), seconds_max: float
     ) -> None:
         self.module = module
-        self.errors = tempfile.TemporaryFile(mode="w+")
+        self.errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - closed with the process, in __exit__
         pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus and hasattr(os, "sched_setaffinity") else None
         self.process = subprocess.Popen(
             [str(python), "-m", module, json.dumps(order)],

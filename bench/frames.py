@@ -74,10 +74,10 @@ def coinbase(messages: int, trades_per_message: int, seed: int, start_ms: int) -
                 second = ms // 1000
                 prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             at = f"{prefix}.{ms % 1000:03d}{bits >> 8 & 511:03d}Z"
+            side = "BUY" if bits >> 4 & 1 else "SELL"
             trades.append(
                 f'{{"trade_id":"{700_000_000 + number}","product_id":"{product}","price":"{price // 10}.{price % 10}0",'
-                f'"size":"{bits >> 40 & 7}.{1 + (bits >> 20) % 99_999:05d}","side":"{"BUY" if bits >> 4 & 1 else "SELL"}",'
-                f'"time":"{at}"}}'
+                f'"size":"{bits >> 40 & 7}.{1 + (bits >> 20) % 99_999:05d}","side":"{side}","time":"{at}"}}'
             )
             number += 1
         yield (
