@@ -1,0 +1,149 @@
+"""Rules that span several settings. Each names the settings it reads, so that a bad value is reported once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import msgspec
+
+from everytick.config.settings import Settings
+from everytick.model.stream import Kind
+
+TOKEN_CHARACTERS_MIN = 16  # 16 characters of base64 are 96 bits: beyond guessing over a network
+# Hyperliquid allows 1,000 subscriptions per address.
+# https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-and-user-limits (read 2026-11)
+SUBSCRIPTIONS_MAX = 1_000
+STORE_SCHEME = "sqlite"  # the stores that this version has
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A rule that does not hold: at which setting, and the way out."""
+
+    path: str
+    problem: str
+    suggestion: str = ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address. A name other than localhost is not trusted to be."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _token_when_open(s: Settings) -> Iterator[Broken]:
+    token = s.serve.token.reveal()
+    if token and (len(token) < TOKEN_CHARACTERS_MIN or not token.isascii() or not token.isprintable() or " " in token):
+        problem = f"expected at least {TOKEN_CHARACTERS_MIN} printable ASCII characters without blanks"
+        yield Broken("serve.token", problem)
+    elif not token and not is_loopback(s.serve.host):
+        problem = f"required, because serve.host {s.serve.host} is reachable from other machines"
+        yield Broken("serve.token", problem, "set EVERYTICK_SERVE__TOKEN_FILE, or serve.host to 127.0.0.1")
+
+
+def _tape_sizes(s: Settings) -> Iterator[Broken]:
+    if s.tape.block_bytes_max > s.tape.segment_bytes_max:
+        yield Broken("tape.block_bytes_max", f"larger than tape.segment_bytes_max ({s.tape.segment_bytes_max})")
+    if s.tape.backlog_bytes_max < s.tape.block_bytes_max:
+        yield Broken(
+            "tape.backlog_bytes_max", f"smaller than one block (tape.block_bytes_max, {s.tape.block_bytes_max})"
+        )
+
+
+def _store_url(s: Settings) -> Iterator[Broken]:
+    url = s.store.url.reveal()
+    if not url:
+        return
+    scheme, separator, rest = url.partition("://")
+    if scheme != STORE_SCHEME or not separator:
+        problem = f"this version has no store for {scheme or 'an empty scheme'}://" if separator else "not an address"
+        yield Broken("store.url", problem, "write sqlite:///store.sqlite, or leave it empty")
+    elif not rest.startswith("/") or len(rest) < 2 or "?" in rest:
+        yield Broken("store.url", "expected sqlite:/// and a file's path", "write sqlite:///store.sqlite")
+
+
+def _hyperliquid_lists(s: Settings) -> Iterator[Broken]:
+    venue = s.venues.hyperliquid
+    if not venue.enabled:
+        return
+    if not venue.coins:
+        yield Broken("venues.hyperliquid.coins", "empty", "name a coin, or set venues.hyperliquid.enabled = false")
+    if not venue.streams:
+        yield Broken("venues.hyperliquid.streams", "empty", "name a stream, or set venues.hyperliquid.enabled = false")
+    if Kind.CANDLES in venue.streams and not venue.candle_intervals:
+        yield Broken("venues.hyperliquid.candle_intervals", "empty, but streams has candles", "name an interval: 1m")
+    per_coin = sum(len(venue.candle_intervals) if kind is Kind.CANDLES else 1 for kind in venue.streams)
+    if per_coin * len(venue.coins) > SUBSCRIPTIONS_MAX:
+        problem = f"{len(venue.coins)} coins x {per_coin} streams each; the venue allows {SUBSCRIPTIONS_MAX} in all"
+        yield Broken("venues.hyperliquid.coins", problem, "record fewer coins or streams")
+
+
+def _encrypted_away_from_home(s: Settings) -> Iterator[Broken]:
+    venue = s.venues.hyperliquid
+    for path, url, secure in (
+        ("venues.hyperliquid.ws_url", venue.ws_url, "wss"),
+        ("venues.hyperliquid.http_url", venue.http_url, "https"),
+    ):
+        yield from _address(path, url, secure)
+
+
+def _webhook(s: Settings) -> Iterator[Broken]:
+    url = s.alerts.discord_webhook_url.reveal()
+    if url:
+        yield from _address("alerts.discord_webhook_url", url, "https")
+
+
+def _external_url(s: Settings) -> Iterator[Broken]:
+    if s.health.external_url:
+        yield from _address("health.external_url", s.health.external_url, "https")
+
+
+def _address(path: str, url: str, secure: str) -> Iterator[Broken]:
+    """`url` must be encrypted unless it stays on this machine. Never says the address: it may be a secret."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        has_port = parts.port != 0
+    except ValueError:
+        host, has_port = "", False
+    if not host or not has_port:
+        yield Broken(path, "not an address", f"write {secure}://host")
+    elif parts.scheme != secure and not (is_loopback(host) and parts.scheme == secure.removesuffix("s")):
+        yield Broken(path, f"expected {secure}://; unencrypted only to this machine", f"write {secure}://...")
+
+
+def _home_folder(s: Settings) -> Iterator[Broken]:
+    if s.data.dir.startswith("~"):
+        yield Broken("data.dir", "~ is not read as your home folder here", "write the whole path")
+
+
+Rule = Callable[[Settings], Iterator[Broken]]
+
+RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
+    (_home_folder, ("data.dir",)),
+    (_token_when_open, ("serve.host", "serve.token")),
+    (_tape_sizes, ("tape.segment_bytes_max", "tape.block_bytes_max", "tape.backlog_bytes_max")),
+    (_store_url, ("store.url",)),
+    (
+        _hyperliquid_lists,
+        (
+            "venues.hyperliquid.enabled",
+            "venues.hyperliquid.coins",
+            "venues.hyperliquid.streams",
+            "venues.hyperliquid.candle_intervals",
+        ),
+    ),
+    (_encrypted_away_from_home, ("venues.hyperliquid.ws_url", "venues.hyperliquid.http_url")),
+    (_webhook, ("alerts.discord_webhook_url",)),
+    (_external_url, ("health.external_url",)),
+)
+
+
+def broken_rules(settings: Settings, faulty: frozenset[str]) -> list[Broken]:
+    """Every rule that does not hold, leaving out rules over settings that are faulty in themselves."""
+    return [broken for rule, reads in RULES if not faulty.intersection(reads) for broken in rule(settings)]

@@ -1,0 +1,187 @@
+"""Every setting: its type, bounds, default and meaning. The documentation and all checks read these lines.
+
+A section is a frozen Struct; a part that owns its settings on a lower floor is only named here. Bounds are wide:
+they catch slips (a port of 84200, seconds for milliseconds), they do not second-guess a person.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from everytick.model.secret import Secret, SecretUrl
+from everytick.model.stream import Kind
+from everytick.telemetry import LogSettings
+
+# Candle intervals that Hyperliquid offers.
+# https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket/subscriptions (read 2026-11)
+CandleInterval = Literal[
+    "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M"
+]  # fmt: skip
+
+# Hyperliquid's names: BTC, kPEPE, PURR/USDC, @107 (spot by index), xyz:GOLD (a builder's market).
+Coin = Annotated[str, Meta(pattern=r"^[A-Za-z0-9@:/._-]{1,32}\Z", examples=["BTC"])]
+
+
+class DataSettings(msgspec.Struct, frozen=True):
+    """Where the tape and the default store live."""
+
+    dir: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=1_000,
+            description="Folder of the tape and of the default store; made on first use. Use a local disk.",
+        ),
+    ] = "./everytick-data"
+
+
+class TapeSettings(msgspec.Struct, frozen=True):
+    """How the tape is written."""
+
+    segment_bytes_max: Annotated[
+        int,
+        Meta(ge=1 << 20, le=1 << 34, description="A segment file is closed, and the next one begun, at this size."),
+    ] = 256 << 20
+    block_bytes_max: Annotated[
+        int, Meta(ge=4 << 10, le=64 << 20, description="Frames that are committed together, before compression.")
+    ] = 4 << 20
+    commit_interval_min_ms: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="Least time between commits; 0 commits as soon as the last one is done."),
+    ] = 0
+    backlog_bytes_max: Annotated[
+        int,
+        Meta(ge=1 << 20, le=1 << 34, description="Frames that may wait for the disk; beyond it reading is paused."),
+    ] = 64 << 20
+    zstd_level: Annotated[int, Meta(ge=1, le=19, description="Compression level of blocks.")] = 3
+
+
+class StoreSettings(msgspec.Struct, frozen=True):
+    """The store: the tape made queryable."""
+
+    url: Annotated[
+        SecretUrl,
+        Meta(
+            description="`sqlite:///file`; four slashes for a path from the root. Empty: `store.sqlite` in `data.dir`."
+        ),
+    ] = SecretUrl("")
+
+
+class ServeSettings(msgspec.Struct, frozen=True):
+    """The HTTP API."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=253,
+            pattern=r"^[A-Za-z0-9.:_-]+\Z",
+            examples=["127.0.0.1"],
+            description="Address to listen on. Anything but loopback requires `serve.token`.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8420
+    token: Annotated[
+        Secret,
+        Meta(description="Callers must send it as `Authorization: Bearer ...`. Empty: no token is asked for."),
+    ] = Secret("")
+
+
+class HyperliquidSettings(msgspec.Struct, frozen=True):
+    """What is recorded of Hyperliquid."""
+
+    enabled: Annotated[bool, Meta(description="Record this venue.")] = True
+    coins: Annotated[
+        tuple[Coin, ...],
+        Meta(max_length=500, description="Instruments by the venue's own names, case kept: `BTC`, `PURR/USDC`."),
+    ] = ("BTC", "ETH")
+    streams: Annotated[
+        tuple[Kind, ...], Meta(max_length=len(Kind), description="What is recorded of each instrument.")
+    ] = (Kind.TRADES, Kind.CANDLES, Kind.QUOTES, Kind.CONTEXTS)
+    candle_intervals: Annotated[
+        tuple[CandleInterval, ...], Meta(max_length=14, description="Candles of which intervals; used by `candles`.")
+    ] = ("1m", "5m")
+    ws_url: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^wss?://[^\s@]+\Z",
+            examples=["wss://host/path"],
+            description="WebSocket address. `ws://` only to loopback.",
+        ),
+    ] = "wss://api.hyperliquid.xyz/ws"
+    http_url: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^https?://[^\s@]+\Z",
+            examples=["https://host"],
+            description="HTTP address, without a path. `http://` only to loopback.",
+        ),
+    ] = "https://api.hyperliquid.xyz"
+
+
+class VenuesSettings(msgspec.Struct, frozen=True):
+    """One section for each venue."""
+
+    hyperliquid: HyperliquidSettings = HyperliquidSettings()
+
+
+class AlertSettings(msgspec.Struct, frozen=True):
+    """Where alerts go."""
+
+    discord_webhook_url: Annotated[
+        Secret, Meta(description="Discord webhook that gets the alerts. Empty: alerts are in the log and the API only.")
+    ] = Secret("")
+
+
+class TradingSettings(msgspec.Struct, frozen=True):
+    """The kill switch that other programs read from `/health` and `/stats`."""
+
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Kill switch: `false` tells every program that reads it to halt. "
+            "In the environment exactly `1` is on and anything else is off."
+        ),
+    ] = True
+
+
+class HealthSettings(msgspec.Struct, frozen=True):
+    """How the outside sees this process."""
+
+    external_url: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^(https?://[^\s@]+)?\Z",
+            examples=["https://host"],
+            description="Public address of this process, asked now and then where a host puts idle ones to sleep.",
+        ),
+    ] = ""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings of one process, checked."""
+
+    data: DataSettings = DataSettings()
+    tape: TapeSettings = TapeSettings()
+    store: StoreSettings = StoreSettings()
+    serve: ServeSettings = ServeSettings()
+    venues: VenuesSettings = VenuesSettings()
+    log: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
+    trading: TradingSettings = TradingSettings()
+    health: HealthSettings = HealthSettings()
+
+
+# Names without our prefix that stay valid: hosting platforms and older set-ups give them.
+PLAIN_NAMES: dict[str, str] = {
+    "DATABASE_URL": "store.url",
+    "DISCORD_WEBHOOK_URL": "alerts.discord_webhook_url",
+    "TRADING_ENABLED": "trading.enabled",
+    "RENDER_EXTERNAL_URL": "health.external_url",
+}
