@@ -1,0 +1,38 @@
+"""Hyperliquid: perpetuals and spot pairs of one on-chain order book.
+
+- `rules`: what the venue offers and allows, with sources.
+- `conversation`: one WebSocket connection's conversation.
+- `decoding`: frames to events; `fast` reads whole frames, `careful` reads item by item and refuses what is bad.
+- `requests`: what POST /info can be asked, and its price.
+- `wire`, `names`, `fields`: the typed messages, the checked texts, and reading one field at a time.
+"""
+
+from everytick.venues.hyperliquid.conversation import session
+from everytick.venues.hyperliquid.decoding import decode
+from everytick.venues.hyperliquid.requests import (
+    all_mids,
+    candle_snapshot,
+    history,
+    l2_book,
+    meta,
+    meta_and_asset_ctxs,
+    recent_trades,
+)
+from everytick.venues.hyperliquid.rules import ENDPOINTS, LIMITS, NAME, QUALITY, SEQUENCING
+
+__all__ = [
+    "ENDPOINTS",
+    "LIMITS",
+    "NAME",
+    "QUALITY",
+    "SEQUENCING",
+    "all_mids",
+    "candle_snapshot",
+    "decode",
+    "history",
+    "l2_book",
+    "meta",
+    "meta_and_asset_ctxs",
+    "recent_trades",
+    "session",
+]
