@@ -20,7 +20,23 @@ _HYPERLIQUID_ID_BITS = 50
 _ADDRESSES = 3_000
 _PRICES_TENTHS = (1_050_560, 34_120, 2_115)
 
+# Sizes in hundred-thousandths. In the recordings of BTC, ETH and WLFI of 2025-09-04 about a quarter of all trades
+# are the smallest order, many are round, and 47 to 71 % repeat a size seen within the last few thousand trades.
+_SIZE_SMALLEST = 11
+_SIZES_ROUND = tuple(step * unit for unit in (10, 100, 1_000, 10_000) for step in (1, 2, 4, 5, 8, 12, 16, 20, 25, 50))
+
 Generator = Callable[[int, int, int, int], Iterator[bytes]]
+
+
+def _size(dice: random.Random) -> str:
+    kind = dice.random()
+    if kind < 0.25:
+        size = _SIZE_SMALLEST
+    elif kind < 0.45:
+        size = _SIZES_ROUND[int((kind - 0.25) * 5 * len(_SIZES_ROUND))]
+    else:
+        size = int(10 ** (1 + 4.5 * dice.random()))
+    return f"{size // 100_000}.{size % 100_000:05d}"
 
 
 def hyperliquid(messages: int, trades_per_message: int, seed: int, start_ms: int) -> Iterator[bytes]:
@@ -46,7 +62,7 @@ def hyperliquid(messages: int, trades_per_message: int, seed: int, start_ms: int
             noise = dice.randbytes(27).hex()
             trades.append(
                 f'{{"coin":"{coin}","side":"{"B" if is_buy else "A"}","px":"{price // 10}.{price % 10}",'
-                f'"sz":"{bits >> 40 & 7}.{1 + (bits >> 20) % 99_999:05d}",'
+                f'"sz":"{_size(dice)}",'
                 f'"time":{start_ms + number // TRADES_PER_VENUE_MS},'
                 f'"hash":"0x{noise[:20]}{0x041C9228CA + number // 600:010x}{noise[20:]}",'
                 f'"tid":{(number + 1) * _ID_STRIDE % (1 << _HYPERLIQUID_ID_BITS)},"users":[{users}]}}'
@@ -77,7 +93,7 @@ def coinbase(messages: int, trades_per_message: int, seed: int, start_ms: int) -
             side = "BUY" if bits >> 4 & 1 else "SELL"
             trades.append(
                 f'{{"trade_id":"{700_000_000 + number}","product_id":"{product}","price":"{price // 10}.{price % 10}0",'
-                f'"size":"{bits >> 40 & 7}.{1 + (bits >> 20) % 99_999:05d}","side":"{side}","time":"{at}"}}'
+                f'"size":"{_size(dice)}","side":"{side}","time":"{at}"}}'
             )
             number += 1
         yield (
