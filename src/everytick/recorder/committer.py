@@ -13,7 +13,8 @@ from everytick.telemetry import Telemetry
 # While the disk is full or broken, look again this often: soon enough that room is used within a moment of its
 # return, seldom enough not to burden a struggling disk.
 RETRY_S = 0.25
-IDLE_S = 1.0
+# Health wants to see the committer alive at least once a second, work or none.
+IDLE_S = 0.5
 
 
 class Committer:
@@ -32,15 +33,19 @@ class Committer:
         """Commit until asked to stop, and then what is still pending. Raises Fatal if the tape is beyond help."""
         self._publish()
         while not stop.is_asked:
-            if self._writer.pending_bytes == 0:
+            if self._is_idle():
                 stop.wait(IDLE_S)
+                self._publish()
                 continue
             if self._commit() and self._interval_min_s > 0:
                 stop.wait(self._interval_min_s)
             elif self._progress.tape_trouble:
                 stop.wait(RETRY_S)
-        while self._writer.pending_bytes and self._commit():
+        while not self._is_idle() and self._commit():
             pass
+
+    def _is_idle(self) -> bool:
+        return self._writer.watermark == self._writer.next_offset
 
     def _commit(self) -> bool:
         began_ns = self._clock.mono_ns()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from everytick.core.pacing import Backoff, Budget
+from everytick.core.pacing import Backoff, VenuePace
 from everytick.errors import Retryable
 from everytick.model.control import Connected, Disconnected, Subscribed, control_payload
 from everytick.model.frame import FrameKind, Source
@@ -26,8 +26,9 @@ CONNECT_TIMEOUT_S = 10.0
 TICK_S = 1.0
 # Between pausing and reading again the backlog must fall to half, or the socket would flutter.
 RESUME_SHARE = 0.5
-# A connection that lived this long was a good one: its end starts the backoff afresh.
-GOOD_LIFE_S = 30.0
+# The first knock after a cut comes quickly, since every moment away may cost a proof; the budget of connects
+# bounds how often that can happen.
+RECONNECT_FIRST_NS = NS_PER_S // 4
 
 
 class Connection:
@@ -46,7 +47,7 @@ class Connection:
         sockets: Sockets,
         clock: Clock,
         ids: Ids,
-        budget: Budget,
+        pace: VenuePace,
         telemetry: Telemetry,
         progress: ConnectionProgress,
     ) -> None:
@@ -60,36 +61,33 @@ class Connection:
         self._sockets = sockets
         self._clock = clock
         self._ids = ids
-        self._budget = budget
+        self._pace = pace
         self._telemetry = telemetry
         self._progress = progress
-        self._life: _Life | None = None
 
     async def run(self) -> None:
         """Connect, record, and connect again, until cancelled."""
-        backoff = Backoff()
+        backoff = Backoff(first_ns=RECONNECT_FIRST_NS)
         while True:
             await self._wait_for_budget()
-            began_ns = self._clock.mono_ns()
             try:
-                await self._one_life()
+                if await self._one_life():
+                    backoff.reset()
             except Retryable as refusal:
                 self._progress.failures += 1
                 self._progress.last_cause = str(refusal)
                 self._telemetry.connection_refused(self._venue.NAME, self._channel, str(refusal))
-            if self._clock.mono_ns() - began_ns > GOOD_LIFE_S * NS_PER_S:
-                backoff.reset()
-            await self._clock.sleep(backoff.next_s(self._ids.jitter()))
+                if refusal.retry_after_s:
+                    self._pace.hold(self._clock.mono_ns(), int(refusal.retry_after_s * NS_PER_S))
+            await self._clock.sleep(backoff.next_ns(self._ids.jitter()) / NS_PER_S)
 
     async def _wait_for_budget(self) -> None:
-        wait_s = self._budget.wait_s(1, self._clock.mono_ns())
-        while wait_s > 0:
-            self._telemetry.connect_budget_wait(self._venue.NAME, wait_s)
-            await self._clock.sleep(wait_s)
-            wait_s = self._budget.wait_s(1, self._clock.mono_ns())
-        self._budget.spend(1, self._clock.mono_ns())
+        while (wait_ns := self._pace.connects.take(self._clock.mono_ns())) > 0:
+            self._telemetry.connect_budget_wait(self._venue.NAME, wait_ns / NS_PER_S)
+            await self._clock.sleep(wait_ns / NS_PER_S)
 
-    async def _one_life(self) -> None:
+    async def _one_life(self) -> bool:
+        """One connection from its first byte to its last; whether it brought more than acknowledgements."""
         session = self._venue.session(self._streams)
         life = _Life(self._tape, session, self._clock, self._wake_committer)
         socket = await self._sockets.connect(
@@ -101,9 +99,7 @@ class Connection:
         closed = Closed("stopping")
         try:
             source = self._tape.connect(self._venue.NAME, self._channel, control_payload(Connected(self._url)))
-            self._tape.append(
-                source, FrameKind.SUBSCRIBE, control_payload(Subscribed([s.key for s in self._streams]))
-            )
+            self._tape.append(source, FrameKind.SUBSCRIBE, control_payload(Subscribed([s.key for s in self._streams])))
             for message in session.open(self._clock.mono_ns()):
                 socket.send(message)
             life.begin(source)
@@ -116,6 +112,7 @@ class Connection:
             socket.close()
             if life.source is not None:
                 self._down(life.source, closed)
+        return life.messages > len(self._streams) + 1
 
     async def _watch(self, socket: Socket, session: Session, life: _Life) -> Closed:
         ending = asyncio.ensure_future(socket.closed())  # noqa: TID251 - owned right here: awaited or cancelled below
@@ -171,9 +168,7 @@ class Connection:
 class _Life:
     """One life of a connection: its messages, in order, behind the CONNECT frame that names its epoch."""
 
-    def __init__(
-        self, tape: TapeWriter, session: Session, clock: Clock, wake_committer: Callable[[], None]
-    ) -> None:
+    def __init__(self, tape: TapeWriter, session: Session, clock: Clock, wake_committer: Callable[[], None]) -> None:
         self._append = tape.append
         self._receive = session.receive
         self._mono_ns = clock.mono_ns

@@ -46,6 +46,7 @@ class Projector:
         while not stop.is_asked:
             watermark = self._progress.offset_durable
             if self.checkpoint >= watermark:
+                self._progress.last_apply_ns = self._clock.wall_ns()
                 stop.wait(IDLE_S)
                 continue
             self.step(watermark, stop)
@@ -93,8 +94,7 @@ class Projector:
         progress.last_apply_ns = self._clock.wall_ns()
         for name, value in batch.counts.items():
             progress.counts[name] = progress.counts.get(name, 0) + value
-        for placed in batch.trades[-1:]:
-            progress.newest[placed.trade.stream.key] = (placed.trade.ts_event_ns, placed.ts_recv_ns)
+        progress.newest.update(self._pipeline.newest)
         telemetry.batch_applied(
             batch.counts.get("frames", 0), len(batch.trades), batch.counts.get("trades_repeated", 0)
         )
@@ -104,5 +104,3 @@ class Projector:
             telemetry.seam_joined(seam.stream.key, seam.verdict.value, seam.cause, seam.shared)
         for gap in batch.gaps:
             telemetry.gap_found(gap.stream.key, gap.kind.value, gap.cause, gap.from_ns, gap.to_ns)
-
-

@@ -20,8 +20,9 @@ class Stop:
         self._wake.set()
 
     def wake(self) -> None:
-        """There is something to do."""
-        self._wake.set()
+        """There is something to do. Called for every message, so it looks before it takes the lock."""
+        if not self._wake.is_set():
+            self._wake.set()
 
     def wait(self, seconds: float) -> None:
         """Wait for work, for the request to stop, or for that long."""
@@ -49,7 +50,7 @@ class OwnedThread:
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._error = None
-        self.stop = Stop()
+        self.stop.is_asked = False
         # A daemon thread cannot keep a process alive that has decided to die; a graceful end waits below.
         self._thread = threading.Thread(target=self._body, name=self.name, daemon=True)
         self._thread.start()

@@ -83,7 +83,7 @@ class Tree:
             try:
                 await work()
                 error: Exception = Fatal(f"{name} ended without being asked to")
-            except Exception as caught:
+            except Exception as caught:  # noqa: BLE001 - a death of any kind is this loop's business
                 error = caught
             now_ns = self._clock.mono_ns()
             deaths.append(now_ns)

@@ -1,0 +1,246 @@
+"""The one place that knows every part: builds them from settings, in order, and takes them down in order.
+
+Start is recovery: there is one way up, whatever happened before. Nothing runs before `run` is awaited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from everytick.config import Settings, store_path
+from everytick.core.pacing import VenuePace
+from everytick.errors import Retryable
+from everytick.host.clock import HostClock
+from everytick.host.disk import HostDisk
+from everytick.host.ids import HostIds
+from everytick.host.websocket import HostSockets
+from everytick.model.control import Started, control_payload
+from everytick.model.frame import FrameKind, Source
+from everytick.model.stream import Kind, Stream
+from everytick.ports import Clock, Disk, Ids, Sockets
+from everytick.recorder.committer import Committer
+from everytick.recorder.connection import Connection
+from everytick.recorder.pipeline import Pipeline
+from everytick.recorder.projector import Projector
+from everytick.serve.server import ApiServer
+from everytick.serve.sources import Sources
+from everytick.stores.open import open_store
+from everytick.stores.protocol import Reader, Store
+from everytick.supervise.progress import ConnectionProgress, Progress
+from everytick.supervise.threads import OwnedThread, Stop
+from everytick.supervise.tree import Restarts, Tree
+from everytick.tape.reader import TapeReader
+from everytick.tape.recovery import RecoveryReport
+from everytick.tape.writer import TapeWriter
+from everytick.telemetry import Telemetry
+from everytick.venues.registry import VENUES
+
+VERSION = "0.1.0"
+# The process's own frames (start, stop) carry this in place of a venue.
+PROCESS_VENUE, PROCESS_CHANNEL = "everytick", "process"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The world as this process touches it."""
+
+    clock: Clock
+    ids: Ids
+    sockets: Sockets
+    disk: Callable[[Path], Disk]
+
+
+def host_ports() -> Ports:
+    """The real world."""
+    return Ports(HostClock(), HostIds(), HostSockets(), HostDisk)
+
+
+def tape_folder(settings: Settings) -> Path:
+    """Where the tape's segments are."""
+    return Path(settings.data.dir) / "tape"
+
+
+def streams_of(settings: Settings) -> dict[str, list[Stream]]:
+    """Which streams are recorded, by venue."""
+    hyperliquid = settings.venues.hyperliquid
+    if not hyperliquid.enabled:
+        return {}
+    streams = []
+    for coin in hyperliquid.coins:
+        for kind in hyperliquid.streams:
+            intervals = hyperliquid.candle_intervals if kind is Kind.CANDLES else ("",)
+            streams += [Stream("hyperliquid", kind, coin, interval) for interval in intervals]
+    return {"hyperliquid": streams}
+
+
+def open_projector(
+    store: Store, reader: TapeReader, clock: Clock, telemetry: Telemetry, progress: Progress
+) -> Projector:
+    """A projector that goes on where the store's checkpoint is."""
+    asking = store.reader()
+    checkpoint = asking.checkpoint()
+    asking.close()
+    return Projector(reader, Pipeline(VENUES, store), store, clock, telemetry, progress, checkpoint)
+
+
+class Process:
+    """A running everytick over one data folder: it records, and projects and serves unless told not to."""
+
+    def __init__(
+        self, settings: Settings, ports: Ports, telemetry: Telemetry, *, projects: bool = True, serves: bool = True
+    ) -> None:
+        self.settings = settings
+        self.progress = Progress()
+        self.address = ""  # of the API, once it listens
+        self.recovery: RecoveryReport | None = None
+        self._telemetry = telemetry
+        self._ports = ports
+        self._projects = projects
+        self._serves = serves
+        self._tree = Tree(ports.clock, ports.ids, telemetry)
+        self._writer = TapeWriter(
+            ports.disk(tape_folder(settings)), ports.clock, ports.ids, settings.tape, f"pid {os.getpid()}"
+        )
+        self._store: Store | None = None
+        self._api: ApiServer | None = None
+        self._threads: dict[str, OwnedThread] = {}
+
+    async def run(self, *, for_s: float | None = None, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Start, record until a signal, `stop` or `for_s` seconds, then drain and say so.
+
+        Raises Refused when a start is refused (settings, a second writer, a port in use), and what killed a
+        part that could not be rebuilt.
+        """
+        self._tree.stop_on_signals()
+        try:
+            source = self._start()
+        except BaseException:
+            await self._tree.end()
+            self._let_go()
+            raise
+        try:
+            on_ready()
+            await self._tree.run(for_s)
+        finally:
+            await self._end(source)
+
+    def stop(self) -> None:
+        """Ask for a graceful end; `run` returns when it is done."""
+        self._tree.stop()
+
+    def _start(self) -> Source:
+        ports, progress = self._ports, self.progress
+        self.recovery = self._writer.open()
+        self._report_recovery(self.recovery)
+        progress.run = ports.ids.token(4).hex()
+        progress.started_ns = ports.clock.wall_ns()
+        progress.offset_appended = progress.offset_durable = self._writer.watermark
+        source = Source(PROCESS_VENUE, PROCESS_CHANNEL, self._writer.next_offset)
+        self._writer.append(source, FrameKind.START, control_payload(Started(progress.run, VERSION)))
+        self._telemetry.recorder_started(progress.run, VERSION, source.epoch)
+        committer = Committer(
+            self._writer, ports.clock, self._telemetry, progress, self._writer.settings.commit_interval_min_s
+        )
+        self._own("committer", committer.work)
+        if self._projects:
+            self._store = open_store(str(store_path(self.settings)))
+            self._own("projector", self._project)
+            self._writer.subscribe(lambda _: self._threads["projector"].stop.wake())
+        if self._serves:
+            self._api = self._listen()
+            self.address = self._api.address
+            self._own("api", self._answer)
+        for venue, streams in streams_of(self.settings).items():
+            self._record(venue, streams)
+        return source
+
+    def _listen(self) -> ApiServer:
+        serve = self.settings.serve
+        sources = Sources(
+            open_reader=self._open_reader,
+            progress=self.progress,
+            clock=self._ports.clock,
+            ids=self._ports.ids,
+            report=self._report_error,
+            metrics=self._telemetry.exposition,
+        )
+        return ApiServer(sources, host=serve.host, port=serve.port, token=serve.token.reveal())
+
+    def _open_reader(self) -> Reader:
+        if self._store is None:
+            raise Retryable("the store is not open")
+        return self._store.reader()
+
+    def _own(self, name: str, work: Callable[[Stop], None]) -> None:
+        thread = self._threads[name] = OwnedThread(name, work)
+        self._tree.spawn(name, thread.run, Restarts())
+
+    def _project(self, stop: Stop) -> None:
+        self._open_projector().work(stop)
+
+    def _open_projector(self) -> Projector:
+        assert self._store is not None
+        reader = TapeReader(self._ports.disk(tape_folder(self.settings)), self._writer.tail)
+        return open_projector(self._store, reader, self._ports.clock, self._telemetry, self.progress)
+
+    def _answer(self, stop: Stop) -> None:
+        api, self._api = self._api or self._listen(), None  # a server has one life: a second needs a new one
+        api.run(lambda: stop.is_asked)
+
+    def _record(self, name: str, streams: list[Stream]) -> None:
+        venue, ports = VENUES[name], self._ports
+        limits = venue.LIMITS
+        progress = self.progress.connections[f"{name}/ws"] = ConnectionProgress(name, "ws")
+        connection = Connection(
+            venue,
+            "ws",
+            self.settings.venues.hyperliquid.ws_url,
+            streams,
+            tape=self._writer,
+            wake_committer=self._threads["committer"].stop.wake,
+            backlog_bytes_max=self.settings.tape.backlog_bytes_max,
+            sockets=ports.sockets,
+            clock=ports.clock,
+            ids=ports.ids,
+            pace=VenuePace(
+                connects_per_minute=limits.connects_per_minute,
+                sends_per_minute=limits.sends_per_minute,
+                request_weight_per_minute=limits.request_weight_per_minute,
+            ),
+            telemetry=self._telemetry,
+            progress=progress,
+        )
+        self._tree.spawn(f"{name}/ws", connection.run, Restarts())
+
+    async def _end(self, source: Source) -> None:
+        """Take the parts down in the order in which data flows, so that each can finish what it was given."""
+        await self._tree.end(*(name for name in self.progress.connections))
+        self._writer.append(source, FrameKind.STOP, control_payload(Started(self.progress.run, VERSION)))
+        await self._tree.end("committer")
+        watermark = self._writer.watermark
+        await self._tree.end("projector")
+        if self._store is not None:
+            last = OwnedThread("last projection", lambda _: self._open_projector().catch_up(watermark))
+            await last.run()
+        await self._tree.end()
+        self._let_go()
+        self._telemetry.recorder_stopped(self.progress.run, watermark, "asked")
+
+    def _let_go(self) -> None:
+        self._writer.abandon()
+        if self._api is not None:
+            self._api.close()
+        if self._store is not None:
+            self._store.close()
+
+    def _report_recovery(self, report: RecoveryReport) -> None:
+        for cut in report.cuts:
+            self._telemetry.tape_recovered(cut.file, cut.position, cut.length, cut.reason)
+        for damage in report.damage:
+            self._telemetry.tape_damaged(damage.file, damage.position, damage.reason)
+
+    def _report_error(self, error_id: str, path: str, error: BaseException) -> None:
+        self._telemetry.api_error(path, error_id, repr(error))
