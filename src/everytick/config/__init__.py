@@ -19,10 +19,11 @@ from everytick.config.sources import Given, from_environment, from_file, layered
 from everytick.config.values import read_value
 from everytick.model.secret import Secret
 
-__all__ = ["BadSettings", "Examined", "Fault", "Settings", "Shown", "examine", "load", "store_path"]
+__all__ = ["BadSettings", "Examined", "Fault", "Settings", "Shown", "examine", "load", "store_path", "tape_folder"]
 
 DEFAULT = "default"
 STORE_FILE = "store.sqlite"
+TAPE_FOLDER = "tape"
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -78,8 +79,16 @@ def examine(path: str | None = None, environ: Mapping[str, str] | None = None) -
         Fault(b.path, _origin(given, b.path), _value_of(known[b.path], values[b.path]), b.problem, b.suggestion)
         for b in broken_rules(settings, frozenset(faulty))
     ]
-    shown = tuple(Shown(p, _public(values[p]), _origin(given, p)) for p in known)
+    shown = tuple(
+        Shown(p, _public(values[p]), f"{DEFAULT}, {_origin(given, p)} is faulty" if p in faulty else _origin(given, p))
+        for p in known
+    )
     return Examined(settings, shown, tuple(faults), str(file) if file is not None else "")
+
+
+def tape_folder(settings: Settings) -> Path:
+    """Where the tape's segments are."""
+    return Path(settings.data.dir) / TAPE_FOLDER
 
 
 def store_path(settings: Settings) -> Path:
@@ -116,4 +125,6 @@ def _value_of(setting: Setting, value: object) -> str:
 
 
 def _public(value: object) -> object:
-    return value.shown() if isinstance(value, Secret) else msgspec.to_builtins(value)
+    if isinstance(value, Secret):
+        return value.shown()
+    return list(value) if isinstance(value, tuple) else value

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import enum
-import types
 import typing
 from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Meta
 
-from everytick.config.settings import PLAIN_NAMES, Settings
-from everytick.model.secret import Secret
+from everytick.config.settings import MEANINGS, PLAIN_NAMES, Settings
+from everytick.model.secret import Secret, SecretUrl
 
 PREFIX = "EVERYTICK_"
 # Names with our prefix that are no settings.
@@ -77,7 +76,7 @@ def walk(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[
             yield from walk(base, f"{path}.")
         else:
             default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-            meaning = " ".join(m.description for m in meta if m.description)
+            meaning = " ".join(m.description for m in meta if m.description) or MEANINGS.get(path, "")
             yield Setting(path, hint, base, default, meaning, expected(hint))
 
 
@@ -123,11 +122,6 @@ def closest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {matches[0]}?" if matches else ""
 
 
-def is_optional(hint: object) -> bool:
-    """Whether None fits. No setting may: an unset one is empty or 0, so that files and environment agree."""
-    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-
-
 def _range(meta: tuple[Meta, ...]) -> str:
     low = next((m.ge for m in meta if m.ge is not None), None)
     high = next((m.le for m in meta if m.le is not None), None)
@@ -139,7 +133,9 @@ def _range(meta: tuple[Meta, ...]) -> str:
 
 
 def _text(base: object, meta: tuple[Meta, ...]) -> str:
-    words = "a secret text" if isinstance(base, type) and issubclass(base, Secret) else "a text"
+    if base is SecretUrl:
+        return "an address"
+    words = "a secret text" if base is Secret else "a text"
     low = next((m.min_length for m in meta if m.min_length is not None), None)
     high = next((m.max_length for m in meta if m.max_length is not None), None)
     if low and high:

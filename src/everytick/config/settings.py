@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from everytick.model.secret import Secret, SecretUrl
 from everytick.model.stream import Kind
+from everytick.tape.settings import TapeSettings
 from everytick.telemetry import LogSettings
 
 # Candle intervals that Hyperliquid offers.
@@ -36,27 +37,6 @@ class DataSettings(msgspec.Struct, frozen=True):
             description="Folder of the tape and of the default store; made on first use. Use a local disk.",
         ),
     ] = "./everytick-data"
-
-
-class TapeSettings(msgspec.Struct, frozen=True):
-    """How the tape is written."""
-
-    segment_bytes_max: Annotated[
-        int,
-        Meta(ge=1 << 20, le=1 << 34, description="A segment file is closed, and the next one begun, at this size."),
-    ] = 256 << 20
-    block_bytes_max: Annotated[
-        int, Meta(ge=4 << 10, le=64 << 20, description="Frames that are committed together, before compression.")
-    ] = 4 << 20
-    commit_interval_min_ms: Annotated[
-        int,
-        Meta(ge=0, le=10_000, description="Least time between commits; 0 commits as soon as the last one is done."),
-    ] = 0
-    backlog_bytes_max: Annotated[
-        int,
-        Meta(ge=1 << 20, le=1 << 34, description="Frames that may wait for the disk; beyond it reading is paused."),
-    ] = 64 << 20
-    zstd_level: Annotated[int, Meta(ge=1, le=19, description="Compression level of blocks.")] = 3
 
 
 class StoreSettings(msgspec.Struct, frozen=True):
@@ -134,7 +114,7 @@ class AlertSettings(msgspec.Struct, frozen=True):
     """Where alerts go."""
 
     discord_webhook_url: Annotated[
-        Secret, Meta(description="Discord webhook that gets the alerts. Empty: alerts are in the log and the API only.")
+        Secret, Meta(description="Discord webhook that gets the alerts. Empty: none are sent there.")
     ] = Secret("")
 
 
@@ -159,7 +139,7 @@ class HealthSettings(msgspec.Struct, frozen=True):
             max_length=500,
             pattern=r"^(https?://[^\s@]+)?\Z",
             examples=["https://host"],
-            description="Public address of this process, asked now and then where a host puts idle ones to sleep.",
+            description="Public address of this process, as a hosting platform names it.",
         ),
     ] = ""
 
@@ -184,4 +164,14 @@ PLAIN_NAMES: dict[str, str] = {
     "DISCORD_WEBHOOK_URL": "alerts.discord_webhook_url",
     "TRADING_ENABLED": "trading.enabled",
     "RENDER_EXTERNAL_URL": "health.external_url",
+}
+
+# The meaning of settings whose part says it in comments rather than in its types.
+MEANINGS: dict[str, str] = {
+    "tape.segment_bytes_max": "A segment file is closed, and the next one begun, at this size.",
+    "tape.block_bytes_max": "Frames that are committed together, in bytes before compression.",
+    "tape.commit_interval_min_s": "Least time between two commits; 0 commits as soon as the last one is done.",
+    "tape.backlog_bytes_max": "Frames that may wait for the disk; beyond it reading from the venues is paused.",
+    "tape.tail_bytes_max": "Newest frames kept decoded for readers in the same process.",
+    "tape.zstd_level": "Compression level of blocks.",
 }

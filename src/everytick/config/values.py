@@ -13,6 +13,7 @@ from everytick.model.secret import Secret
 
 # Plain ASCII digits only: int() would also take "1_000", "٣" and surrounding blanks.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}\Z")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?\Z")
 _SWITCH_OFF = frozenset({"0", "", "false", "off", "no"})
 
 
@@ -70,6 +71,8 @@ def _from_text(setting: Setting, text: str) -> object:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if setting.base is int and _INTEGER.match(text):
         return int(text)
+    if setting.base is float and _NUMBER.match(text):
+        return float(text)
     return text
 
 
