@@ -82,11 +82,12 @@ class ApiServer:
         )
         self._server: _Uvicorn | None = None
         self._is_stopped = False
+        self._is_ended = False
 
     @property
     def is_answering(self) -> bool:
         """Whether requests are being answered."""
-        return self._server is not None and self._server.started and not self._server.should_exit
+        return self._server is not None and self._server.started and not self._is_ended
 
     async def serve(self, is_asked: Callable[[], bool] = _never) -> None:
         """Answer on the running loop until `stop` is called or `is_asked()`, looked at ten times a second."""
@@ -96,6 +97,7 @@ class ApiServer:
         try:
             await self._server.serve(sockets=[self._listener])
         finally:
+            self._is_ended = True
             self._listener.close()
 
     def run(self, is_asked: Callable[[], bool] = _never) -> None:
