@@ -8,13 +8,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench docs lock clean
 
 help:
 	@echo "make demo              record a simulated venue, watch it, audit it   (ARGS='--for 20s')"
 	@echo "make test              checks and tests                               (ARGS='-k tape')"
 	@echo "make check             lint, types, floors, docs"
 	@echo "make bench             our speed beside a peer or the machine's limit (ONLY=name)"
+	@echo "make docs              write the parts of docs/ that are read off the code"
 	@echo "make lock              resolve the requirements again"
 
 $(VENV)/made:
@@ -49,6 +50,9 @@ check: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+docs: $(VENV)/dev
+	@$(BIN)/python -m tests.generated
 
 lock: $(VENV)/dev
 	@sh requirements/lock.sh

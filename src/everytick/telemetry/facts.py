@@ -171,17 +171,17 @@ class Telemetry:
 
     @fact("error", "tape_full")
     def tape_full(self, detail: str) -> None:
-        """The disk has no room, so recording stands still. Make room: it goes on by itself."""
+        """The tape takes no frames, mostly because the disk is full; they wait in memory. Make room: it goes on by itself."""
         self._meter.set("tape_full", 1)
 
     @fact("info", "tape_full")
     def tape_resumed(self) -> None:
-        """There is room again and recording goes on; the time between is a gap."""
+        """The tape takes frames again, the waiting ones first."""
         self._meter.set("tape_full", 0)
 
     @fact("critical", "tape_sync_failures_total")
     def tape_sync_failed(self, segment: str, detail: str) -> None:
-        """The disk refused a sync. The segment is given up, read again and checked; frames not durable are lost."""
+        """The disk did not confirm a block; it is written again to a new segment. If this repeats, move the tape."""
         self._meter.count("tape_sync_failures_total", 1)
 
     # Meaning: the projector and the store
