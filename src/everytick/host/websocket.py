@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 
 from picows import (
@@ -36,10 +37,14 @@ class HostSockets:
     """Opens WebSocket connections, `ws://` and `wss://`.
 
     A peer that has sent nothing for `ping_idle_s` is sent a WebSocket ping; without an answer within
-    `ping_reply_s` the connection ends with cause `mute`. Pings of the peer are answered at once.
+    `ping_reply_s` the connection ends with cause `mute`. Pings of the peer are answered at once. Certificates
+    are checked against the system's, or by `ssl_context` where a venue has an authority of its own.
     """
 
-    def __init__(self, *, ping_idle_s: float = 30.0, ping_reply_s: float = 15.0) -> None:
+    def __init__(
+        self, *, ping_idle_s: float = 30.0, ping_reply_s: float = 15.0, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self._ssl_context = ssl_context
         self._ping_idle_s = ping_idle_s
         self._ping_reply_s = ping_reply_s
 
@@ -58,6 +63,7 @@ class HostSockets:
                 transport, _ = await ws_connect(
                     lambda: line,
                     url,
+                    ssl_context=self._ssl_context,
                     logger_name=_listening_logger(line),
                     websocket_handshake_timeout=timeout_s,
                     enable_auto_ping=True,
@@ -77,7 +83,6 @@ class HostSockets:
             raise Retryable(f"{url}: no connection within {timeout_s} s") from error
         except (WSError, OSError) as error:
             raise Retryable(f"{url}: {type(error).__name__}: {error}") from error
-        _keep_alive(transport)
         return HostSocket(line, transport)
 
 
@@ -130,6 +135,7 @@ class _Line(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        _keep_alive(transport)  # here, while the line is surely open: its first data may end it
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == _TEXT and frame.fin and not self._parts:
@@ -196,12 +202,18 @@ class _Line(WSListener):
         text = record.getMessage()
         if "no PONG was received" in text:
             self._end = self._end or Closed("mute", 0, "no answer to a WebSocket ping")
-        elif "exceeding max allowed size" in text:
-            self._stop_delivery()
-            self._end = self._end or Closed("cut", 1009, _too_large(self._message_bytes_max, "in one frame"))
         elif record.levelno >= logging.ERROR:
-            self._stop_delivery()
-            self._end = self._end or Closed("cut", 1002, text)
+            if "exceeding max allowed size" in text:
+                end = Closed("cut", 1009, _too_large(self._message_bytes_max, "in one frame"))
+            else:
+                end = Closed("cut", 1002, text)
+            self._end = self._end or end
+            # Not at once: picows looks one frame ahead, so the good message before this one is still to come.
+            asyncio.get_running_loop().call_soon(self._stop_reading)
+
+    def _stop_reading(self) -> None:
+        self._stop_delivery()
+        self.pause()
 
     def pause(self) -> None:
         if self._transport is not None and not self._paused and not self.closed.done():
