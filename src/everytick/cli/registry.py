@@ -14,6 +14,8 @@ class Command(msgspec.Struct, frozen=True):
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("demo", "everytick.cli.demo:demo", "Record a simulated venue that breaks now and then, and audit it."),
+    Command("drill", "everytick.cli.drill:drill", "Play a recording through venue and recorder, and audit it."),
     Command("config", "everytick.cli.config_command:app", "Check, show or explain the settings."),
     Command("doctor", "everytick.cli.doctor:doctor", "Check this machine: disk, clock, port, settings, store, tape."),
 )

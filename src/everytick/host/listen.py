@@ -47,6 +47,15 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
     return listener
 
 
+def port_or_any(host: str, port: int) -> int:
+    """`port` if it can be had now, else 0 (any free one): for a demo, which must not fail over it."""
+    try:
+        listen(host, port, setting="serve").close()
+    except Refused:
+        return 0
+    return port
+
+
 def port_of(listener: socket.socket) -> int:
     """The port that the socket listens on."""
     port: int = listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The one place that knows every part: builds them from settings, in order, and takes them down in order.
+"""A recording process: built from settings, taken up in order and down in order.
 
 Start is recovery: there is one way up, whatever happened before. Nothing runs before `run` is awaited.
 """
@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-from everytick.config import Settings, store_path
+from everytick import __version__
+from everytick.config import Settings, store_path, tape_folder
 from everytick.core.pacing import VenuePace
 from everytick.errors import Retryable
-from everytick.host.clock import HostClock
-from everytick.host.disk import HostDisk
-from everytick.host.ids import HostIds
-from everytick.host.websocket import HostSockets
 from everytick.model.control import Started, control_payload
 from everytick.model.frame import FrameKind, Source
-from everytick.model.stream import Kind, Stream
-from everytick.ports import Clock, Disk, Ids, Sockets
+from everytick.model.stream import Stream
 from everytick.recorder.committer import Committer
 from everytick.recorder.connection import Connection
-from everytick.recorder.pipeline import Pipeline
 from everytick.recorder.projector import Projector
 from everytick.serve.server import ApiServer
-from everytick.serve.sources import Sources
 from everytick.stores.open import open_store
 from everytick.stores.protocol import Reader, Store
 from everytick.supervise.progress import ConnectionProgress, Progress
@@ -37,53 +29,10 @@ from everytick.tape.recovery import RecoveryReport
 from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
 from everytick.venues.registry import VENUES
+from everytick.wiring.parts import Ports, api_sources, open_projector, streams_of
 
-VERSION = "0.1.0"
 # The process's own frames (start, stop) carry this in place of a venue.
 PROCESS_VENUE, PROCESS_CHANNEL = "everytick", "process"
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The world as this process touches it."""
-
-    clock: Clock
-    ids: Ids
-    sockets: Sockets
-    disk: Callable[[Path], Disk]
-
-
-def host_ports() -> Ports:
-    """The real world."""
-    return Ports(HostClock(), HostIds(), HostSockets(), HostDisk)
-
-
-def tape_folder(settings: Settings) -> Path:
-    """Where the tape's segments are."""
-    return Path(settings.data.dir) / "tape"
-
-
-def streams_of(settings: Settings) -> dict[str, list[Stream]]:
-    """Which streams are recorded, by venue."""
-    hyperliquid = settings.venues.hyperliquid
-    if not hyperliquid.enabled:
-        return {}
-    streams = []
-    for coin in hyperliquid.coins:
-        for kind in hyperliquid.streams:
-            intervals = hyperliquid.candle_intervals if kind is Kind.CANDLES else ("",)
-            streams += [Stream("hyperliquid", kind, coin, interval) for interval in intervals]
-    return {"hyperliquid": streams}
-
-
-def open_projector(
-    store: Store, reader: TapeReader, clock: Clock, telemetry: Telemetry, progress: Progress
-) -> Projector:
-    """A projector that goes on where the store's checkpoint is."""
-    asking = store.reader()
-    checkpoint = asking.checkpoint()
-    asking.close()
-    return Projector(reader, Pipeline(VENUES, store), store, clock, telemetry, progress, checkpoint)
 
 
 class Process:
@@ -108,13 +57,20 @@ class Process:
         self._api: ApiServer | None = None
         self._threads: dict[str, OwnedThread] = {}
 
-    async def run(self, *, for_s: float | None = None, on_ready: Callable[[], None] = lambda: None) -> None:
+    async def run(
+        self,
+        *,
+        for_s: float | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        heeds_signals: bool = True,
+    ) -> None:
         """Start, record until a signal, `stop` or `for_s` seconds, then drain and say so.
 
         Raises Refused when a start is refused (settings, a second writer, a port in use), and what killed a
         part that could not be rebuilt.
         """
-        self._tree.stop_on_signals()
+        if heeds_signals:
+            self._tree.stop_on_signals()
         try:
             source = self._start()
         except BaseException:
@@ -131,6 +87,12 @@ class Process:
         """Ask for a graceful end; `run` returns when it is done."""
         self._tree.stop()
 
+    def reader(self) -> Reader:
+        """A reader of the store, for the calling thread. Raises Retryable while there is none."""
+        if self._store is None:
+            raise Retryable("the store is not open")
+        return self._store.reader()
+
     def _start(self) -> Source:
         ports, progress = self._ports, self.progress
         self.recovery = self._writer.open()
@@ -139,8 +101,8 @@ class Process:
         progress.started_ns = ports.clock.wall_ns()
         progress.offset_appended = progress.offset_durable = self._writer.watermark
         source = Source(PROCESS_VENUE, PROCESS_CHANNEL, self._writer.next_offset)
-        self._writer.append(source, FrameKind.START, control_payload(Started(progress.run, VERSION)))
-        self._telemetry.recorder_started(progress.run, VERSION, source.epoch)
+        self._writer.append(source, FrameKind.START, control_payload(Started(progress.run, __version__)))
+        self._telemetry.recorder_started(progress.run, __version__, source.epoch)
         committer = Committer(
             self._writer, ports.clock, self._telemetry, progress, self._writer.settings.commit_interval_min_s
         )
@@ -159,20 +121,8 @@ class Process:
 
     def _listen(self) -> ApiServer:
         serve = self.settings.serve
-        sources = Sources(
-            open_reader=self._open_reader,
-            progress=self.progress,
-            clock=self._ports.clock,
-            ids=self._ports.ids,
-            report=self._report_error,
-            metrics=self._telemetry.exposition,
-        )
+        sources = api_sources(self.reader, self.progress, self._ports, self._telemetry)
         return ApiServer(sources, host=serve.host, port=serve.port, token=serve.token.reveal())
-
-    def _open_reader(self) -> Reader:
-        if self._store is None:
-            raise Retryable("the store is not open")
-        return self._store.reader()
 
     def _own(self, name: str, work: Callable[[Stop], None]) -> None:
         thread = self._threads[name] = OwnedThread(name, work)
@@ -218,7 +168,7 @@ class Process:
     async def _end(self, source: Source) -> None:
         """Take the parts down in the order in which data flows, so that each can finish what it was given."""
         await self._tree.end(*(name for name in self.progress.connections))
-        self._writer.append(source, FrameKind.STOP, control_payload(Started(self.progress.run, VERSION)))
+        self._writer.append(source, FrameKind.STOP, control_payload(Started(self.progress.run, __version__)))
         await self._tree.end("committer")
         watermark = self._writer.watermark
         await self._tree.end("projector")
@@ -241,6 +191,3 @@ class Process:
             self._telemetry.tape_recovered(cut.file, cut.position, cut.length, cut.reason)
         for damage in report.damage:
             self._telemetry.tape_damaged(damage.file, damage.position, damage.reason)
-
-    def _report_error(self, error_id: str, path: str, error: BaseException) -> None:
-        self._telemetry.api_error(path, error_id, repr(error))

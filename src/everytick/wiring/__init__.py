@@ -1,0 +1,1 @@
+"""The one place that knows every part, and how they are put together for each kind of process."""

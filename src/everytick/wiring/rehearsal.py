@@ -1,0 +1,123 @@
+"""A simulated venue and a real recorder, end to end over real sockets, with the truth known: demo and drill."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from everytick.config import Settings
+from everytick.model.secret import Secret
+from everytick.model.stream import Kind, Stream
+from everytick.sim.hyperliquid import HyperliquidSim
+from everytick.sim.oracle import Audit, audit
+from everytick.stores.protocol import Reader, Row, RowQuery
+from everytick.telemetry import Telemetry
+from everytick.wiring.parts import Ports
+from everytick.wiring.process import Process
+
+PAGE_ROWS = 5_000
+GAPS_MAX = 1_000_000
+LOOK_S = 0.05
+
+
+def turned_to(
+    settings: Settings,
+    ws_url: str,
+    *,
+    data_dir: str,
+    port: int,
+    coins: tuple[str, ...],
+    kinds: tuple[Kind, ...],
+    intervals: tuple[str, ...] = (),
+) -> Settings:
+    """The settings turned to a simulated venue, a folder and an API port of the rehearsal's own."""
+    replace = msgspec.structs.replace
+    intervals = intervals or settings.venues.hyperliquid.candle_intervals
+    hyperliquid = replace(settings.venues.hyperliquid, enabled=True, ws_url=ws_url, coins=coins, streams=kinds)
+    hyperliquid = replace(hyperliquid, candle_intervals=intervals)
+    return replace(
+        settings,
+        data=replace(settings.data, dir=data_dir),
+        store=replace(settings.store, url=type(settings.store.url)("")),
+        serve=replace(settings.serve, host="127.0.0.1", port=port, token=Secret("")),
+        venues=replace(settings.venues, hyperliquid=hyperliquid),
+    )
+
+
+class Rehearsal:
+    """One recording of one simulated venue, from start to audit."""
+
+    def __init__(self, settings: Settings, sim: HyperliquidSim, ports: Ports, telemetry: Telemetry) -> None:
+        self.sim = sim
+        self.process = Process(settings, ports, telemetry)
+        self.is_ready = asyncio.Event()
+        self._clock = ports.clock
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Ask for the end: the venue falls silent, the recorder drains, the audit follows."""
+        self._ending.set()
+
+    async def run(self, *, for_s: float | None, watch: Callable[[Rehearsal], None] | None = None) -> Audit:
+        """Record until everything recorded was played, `end`, Ctrl-C or `for_s` seconds; then compare.
+
+        `watch` is called about twice a second once the recorder is up. Raises what a part died of.
+        """
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, self.end)
+        try:
+            await self._rehearse(for_s, watch)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the first death is the cause, the others are its wake
+        return self._audit()
+
+    async def _rehearse(self, for_s: float | None, watch: Callable[[Rehearsal], None] | None) -> None:
+        async with asyncio.TaskGroup() as group:
+            recording = group.create_task(self.process.run(on_ready=self.is_ready.set, heeds_signals=False))
+            timing = group.create_task(self._end_after(for_s))
+            watching = group.create_task(self._watch(watch))
+            await self._ending.wait()
+            timing.cancel()
+            watching.cancel()
+            await self.sim.quiesce()
+            await self.sim.stop()
+            while any(connection.up for connection in self.process.progress.connections.values()):
+                await self._clock.sleep(LOOK_S)
+            self.process.stop()
+            await recording
+
+    async def _end_after(self, for_s: float | None) -> None:
+        if for_s is not None:
+            await self._clock.sleep(for_s)
+        else:
+            await self.sim.finished()
+        self._ending.set()
+
+    async def _watch(self, watch: Callable[[Rehearsal], None] | None) -> None:
+        await self.is_ready.wait()
+        while watch is not None:
+            watch(self)
+            await self._clock.sleep(0.5)
+
+    def _audit(self) -> Audit:
+        reader = self.process.reader()
+        try:
+            streams = list(reader.streams())
+            gaps = reader.gaps(streams, open_only=False, limit=GAPS_MAX)
+            return audit("hyperliquid", self.sim.ledger, all_trades(reader, streams), gaps)
+        finally:
+            reader.close()
+
+
+def all_trades(reader: Reader, streams: list[Stream]) -> Iterator[Row]:
+    """Every stored trade of the streams, in order, page by page."""
+    trades = tuple(stream for stream in streams if stream.kind is Kind.TRADES)
+    query = RowQuery(trades, descending=False, limit=PAGE_ROWS)
+    while rows := reader.trades(query):
+        yield from rows
+        last = rows[-1]
+        query = msgspec.structs.replace(query, after=(last.ts_event_ns, last.number, last.trade_id))
