@@ -74,8 +74,9 @@ TABLE = [
     ("unconfirmed", Status.STALE, put(line_of, unconfirmed=2)),
     ("watermark_old", Status.STALE, put(whole, offset_appended=1_001, last_commit_ns=OLD)),
     ("watermark_old", Status.STALE, put(whole, offset_appended=1_001, last_commit_ns=0)),
-    # The venue is heard and nothing is handed to the tape: no frame waits, and yet none is kept.
+    # No frame waits, and yet nobody looks: a thread that died is not an idle one.
     ("watermark_old", Status.STALE, put(whole, last_commit_ns=OLD)),
+    ("checkpoint_old", Status.STALE, put(whole, last_apply_ns=OLD)),
     ("checkpoint_old", Status.STALE, put(whole, offset_applied=999, last_apply_ns=OLD)),
     ("checkpoint_old", Status.STALE, put(whole, offset_applied=999, last_apply_ns=0)),
     ("checkpoint_old", Status.STALE, put(whole, offset_durable=100_000, offset_appended=100_000)),
@@ -124,6 +125,15 @@ def test_a_stream_that_is_not_due_may_be_silent_for_ever() -> None:
     assert health(progress, Facts(), NOW, LIMITS).status is Status.OK
 
 
+def test_a_part_of_another_process_is_judged_by_the_streams_it_should_feed() -> None:
+    progress = Progress(started_ns=OLD, newest={KEY: (NOW, NOW)})
+    elsewhere = Facts(FACTS.due, records=False, projects=False)
+    assert health(progress, elsewhere, NOW, LIMITS).status is Status.OK
+    assert health(progress, FACTS, NOW, LIMITS).status is Status.STALE
+    forget_newest(progress)
+    assert health(progress, elsewhere, NOW, LIMITS).status is Status.STALE
+
+
 def test_one_silent_stream_of_many_is_named() -> None:
     progress = well()
     due = {f"hyperliquid/trades/C{n}": 60 * NS_PER_S for n in range(200)}
@@ -143,5 +153,4 @@ def test_each_limit_is_the_last_age_that_is_well(margin_ns: int) -> None:
     assert (health(progress, FACTS, NOW, LIMITS).status is Status.OK) is (margin_ns == 0)
     progress = well()
     progress.offset_appended, progress.last_commit_ns = 1_001, NOW - LIMITS.watermark_age_ns_max - margin_ns
-    line_of(progress).last_message_ns = progress.last_commit_ns
     assert (health(progress, FACTS, NOW, LIMITS).status is Status.OK) is (margin_ns == 0)

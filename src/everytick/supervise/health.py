@@ -45,9 +45,13 @@ class Facts(msgspec.Struct, frozen=True):
 
     `due` names the streams that should be speaking now (open session, not a quiet instrument), each with
     the longest silence in ns that is still normal. A stream that is not due may be silent for ever.
+    `records` and `projects` tell which parts run in this process: a part that runs in another is judged
+    there, and here by the streams it should feed.
     """
 
     due: Mapping[str, int] = {}
+    records: bool = True
+    projects: bool = True
 
 
 class HealthLimits(msgspec.Struct, frozen=True):
@@ -69,14 +73,14 @@ class HealthLimits(msgspec.Struct, frozen=True):
 def health(progress: Progress, facts: Facts, now_ns: int, limits: HealthLimits) -> Health:
     """What is not well now; `ok` only if nothing is.
 
-    Units: `now_ns` is wall time, as are all `*_ns` of `progress`. Expects `last_commit_ns` and
-    `last_apply_ns` to be refreshed at least once a second by their owners also when there was nothing to
-    do; an owner who does not only makes the verdict worse for a moment after a silence, never better.
+    Units: `now_ns` is wall time, as are all `*_ns` of `progress`. `last_commit_ns` and `last_apply_ns` are
+    refreshed by their owners also when there was nothing to do, so that a thread that died is told from
+    one that is idle.
     """
     reasons = [
         *_process(progress, now_ns, limits),
-        *_tape(progress, now_ns, limits),
-        *_store(progress, now_ns, limits),
+        *(_tape(progress, now_ns, limits) if facts.records else ()),
+        *(_store(progress, now_ns, limits) if facts.projects else ()),
         *(r for name, c in sorted(progress.connections.items()) for r in _connection(name, c, now_ns, limits)),
         *_streams(progress, facts, now_ns),
     ]
@@ -104,8 +108,7 @@ def _process(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[
 
 
 def _tape(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Reason]:
-    since_ns = progress.last_commit_ns or progress.started_ns
-    age_ns = now_ns - since_ns
+    age_ns = now_ns - (progress.last_commit_ns or progress.started_ns)
     if progress.tape_trouble:
         yield Reason(
             Status.DEGRADED,
@@ -115,13 +118,8 @@ def _tape(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Rea
             _ms(age_ns),
             "make room or repair the disk; recording resumes by itself",
         )
-    heard_ns = max((c.last_message_ns for c in progress.connections.values()), default=0)
-    waiting = progress.offset_appended - progress.offset_durable
-    # The second test finds a recorder that hears the venue and hands nothing to the tape.
-    is_stuck = (waiting > 0 and age_ns > limits.watermark_age_ns_max) or (
-        heard_ns - since_ns > limits.watermark_age_ns_max
-    )
-    if is_stuck:
+    if age_ns > limits.watermark_age_ns_max:
+        waiting = progress.offset_appended - progress.offset_durable
         yield Reason(
             Status.STALE,
             "watermark_old",
@@ -144,12 +142,12 @@ def _store(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Re
             "repair the store; nothing is lost, it catches up from the tape",
         )
     lag = progress.offset_durable - progress.offset_applied
-    if (lag > 0 and age_ns > limits.checkpoint_age_ns_max) or lag > limits.checkpoint_lag_frames_max:
+    if age_ns > limits.checkpoint_age_ns_max or lag > limits.checkpoint_lag_frames_max:
         yield Reason(
             Status.STALE,
             "checkpoint_old",
             "store",
-            f"the checkpoint is {lag} frames behind the watermark, last moved {_seconds(age_ns)} ago",
+            f"the checkpoint is {lag} frames behind the watermark, last seen to {_seconds(age_ns)} ago",
             _ms(age_ns),
             "look at the log of the projector; what is served is older than what is recorded",
         )

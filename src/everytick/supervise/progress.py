@@ -33,13 +33,13 @@ class Progress:
     # the tape, kept by the committing thread
     offset_appended: int = 0  # next offset to be given
     offset_durable: int = 0  # the watermark: every offset below it would survive a power cut
-    last_commit_ns: int = 0
+    last_commit_ns: int = 0  # last commit, or last look (once a second at least) that found nothing to commit
     commit_latency_ns: int = 0  # receipt of the oldest frame of the last group to its durability
     bytes_pending: int = 0
     tape_trouble: str = ""  # one sentence while the tape cannot take frames, else empty
     # the projector
     offset_applied: int = 0  # the checkpoint
-    last_apply_ns: int = 0
+    last_apply_ns: int = 0  # last apply, or last look (once a second at least) that found nothing to apply
     store_trouble: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     # streams, kept by the projector: key -> (event ns, receive ns) of the newest event
