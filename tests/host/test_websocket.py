@@ -65,9 +65,10 @@ async def shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 @contextlib.asynccontextmanager
 async def serving(script: Script, *, tls: ssl.SSLContext | None = None, hands: bool = True) -> AsyncIterator[str]:
     """A server that runs `script` on each connection; yields its address."""
-    over = asyncio.Event()
+    lines: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.add(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             if hands:
                 await shake_hands(reader, writer)
@@ -80,8 +81,10 @@ async def serving(script: Script, *, tls: ssl.SSLContext | None = None, hands: b
         async with asyncio.timeout(10):
             yield f"{'wss' if tls else 'ws'}://127.0.0.1:{port}/ws"
     finally:
-        over.set()
         server.close()
+        for line in lines:
+            line.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def connect(url: str, on_message: Callable[[bytes], None], bytes_max: int = 1_000_000) -> HostSocket:

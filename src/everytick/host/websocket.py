@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -110,6 +111,9 @@ class HostSocket:
     async def closed(self) -> Closed:
         """Wait for the end of the connection and say why. Raises what `on_message` raised, if that ended it."""
         end = await asyncio.shield(self._line.closed)
+        # picows raises here what we know already, and complains later if nobody takes it.
+        with contextlib.suppress(Exception):
+            await self._transport.wait_disconnected()
         if self._line.fault is not None:
             raise self._line.fault
         return end
