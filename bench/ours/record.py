@@ -10,36 +10,37 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
-import uvloop
-from everytick.host.disk import HostDisk
-from everytick.tape.reader import TapeReader
-from everytick.tape.writer import TapeWriter
 
 from bench.frames import COINS
 from bench.machine import percentile, resident_bytes
-from everytick.config import Settings
+from everytick.config import Settings, store_path, tape_folder
 from everytick.config.settings import DataSettings, HyperliquidSettings, VenuesSettings
+from everytick.host.clock import HostClock
+from everytick.host.loop import run
 from everytick.model.frame import Frame, FrameKind
 from everytick.model.stream import Kind
 from everytick.supervise.progress import Progress
+from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
-from everytick.wiring import Process, host_ports, store_url, tape_folder
+from everytick.wiring.parts import host_ports
+from everytick.wiring.process import Process
+from everytick.wiring.views import frames
 
 POLL_S = 0.001
 SETTLED_S = 0.25
-READ_FRAMES = 5_000
 PAYLOAD_START = b'{"channel":"trades"'
-# The fields of the peer's answer, in our order: newest first, and among equals by stream and id.
-STATEMENT = (
-    "SELECT s.venue, s.instrument, t.trade_id, t.side, t.price, t.size, t.ts_event_ns / 1000000"
-    " FROM trades t JOIN streams s ON s.number = t.stream"
-    " ORDER BY t.ts_event_ns DESC, t.stream DESC, t.trade_id DESC LIMIT ?"
+# What the peer's API asks of the same file: newest first over all streams. One walk along the primary key for each
+# stream, as our own reader does it: a plain ORDER BY over all of them would sort the whole table at every request.
+_COLUMNS = "venue, instrument, trade_id, side, price_text, size_text, ts_ns, number"
+_ONE_STREAM = (
+    f"SELECT * FROM (SELECT {_COLUMNS} FROM trades JOIN streams ON number = stream"
+    " WHERE stream = {number} ORDER BY ts_ns DESC, trade_id DESC LIMIT ?1)"
 )
 
 
@@ -109,41 +110,42 @@ def time_commits() -> list[tuple[int, int]]:
     return moments
 
 
-def read_tape(settings: Settings) -> list[Frame]:
-    """The market messages on the tape, as its own reader gives them."""
-    reader = TapeReader(HostDisk(tape_folder(settings)))
-    frames: list[Frame] = []
-    at = 0
-    while page := reader.read(at, READ_FRAMES):
-        at = page[-1].offset + 1
-        frames += [f for f in page if f.kind is FrameKind.MESSAGE and f.payload.startswith(PAYLOAD_START)]
-    return frames
+def peer_statement(streams: Sequence[int]) -> str:
+    """The peer's SELECT: takes the limit, gives venue, coin, tid, side, px, sz and time (ms)."""
+    union = " UNION ALL ".join(_ONE_STREAM.format(number=number) for number in streams)
+    return (
+        "SELECT venue, instrument, trade_id, side, price_text, size_text, ts_ns / 1000000"
+        f" FROM ({union}) ORDER BY ts_ns DESC, number DESC, trade_id DESC LIMIT ?1"
+    )
 
 
-def latencies_ms(frames: Sequence[Frame], moments: Sequence[tuple[int, int]]) -> list[float]:
+def market_frames(settings: Settings) -> Iterator[Frame]:
+    """The market messages on the tape, as the program reads them."""
+    for frame in frames(settings, host_ports(), 0, None):
+        if frame.kind is FrameKind.MESSAGE and frame.payload.startswith(PAYLOAD_START):
+            yield frame
+
+
+def latencies_ms(held: Sequence[Frame], moments: Sequence[tuple[int, int]]) -> list[float]:
     """For each frame the time from its receipt to the first commit that covers it."""
     result = []
     after = iter(moments)
     watermark, durable_ns = next(after)
-    for frame in frames:
+    for frame in held:
         while frame.offset >= watermark:
             watermark, durable_ns = next(after)
         result.append((durable_ns - frame.mono_ns) / 1e6)
     return result
 
 
-async def record(settings: Settings, order: dict[str, Any], watch_marks: Sequence[int]) -> Watch:
-    """Record as the program does, until all is held."""
-    process = Process(settings, host_ports(), Telemetry(), serves=False, projects=order["store"])
-    running = asyncio.create_task(process.run())
-    watch = Watch(process.progress, order["messages"], watch_marks, store=order["store"])
-    done = asyncio.create_task(watch.until_done())
-    await asyncio.wait({running, done}, return_when=asyncio.FIRST_COMPLETED)
-    if not done.done():
-        running.result()
-        raise RuntimeError("the recorder ended by itself")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+async def record(settings: Settings, order: dict[str, Any], marks: Sequence[int]) -> Watch:
+    """Record as the program does, until all is held, and end as the program does."""
+    process = Process(settings, host_ports(), Telemetry(HostClock()), projects=order["store"], serves=False)
+    watch = Watch(process.progress, order["messages"], marks, store=order["store"])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(process.run(heeds_signals=False))
+        await watch.until_done()
+        process.stop()
     return watch
 
 
@@ -154,22 +156,22 @@ def main() -> None:
     moments = time_commits() if order.get("latencies") else []
     trades, messages = order["trades"], order["messages"]
     marks = [mark * messages // trades for mark in order.get("marks", ())]
-    watch = uvloop.run(record(settings, order, marks))
+    watch = run(record(settings, order, marks))
     answer: dict[str, Any] = {"resident_bytes": watch.resident, "resident_bytes_max": watch.resident_max}
     if order["store"]:
-        file = store_url(settings)
+        file = str(store_path(settings))
         database = apsw.Connection(file, flags=apsw.SQLITE_OPEN_READONLY)
         answer["trades"] = database.execute("SELECT count(*) FROM trades").get
-        answer["store_file"], answer["statement"] = file, STATEMENT
-        first = TapeReader(HostDisk(tape_folder(settings))).read(0, 100)
-        began_ns = next(frame.mono_ns for frame in first if frame.payload.startswith(PAYLOAD_START))
+        numbers = [number for (number,) in database.execute("SELECT DISTINCT number FROM streams ORDER BY number")]
+        answer["store_file"], answer["statement"] = file, peer_statement(numbers)
+        began_ns = next(market_frames(settings)).mono_ns
     else:
-        frames = read_tape(settings)
-        began_ns = frames[0].mono_ns
+        held = list(market_frames(settings))
+        began_ns = held[0].mono_ns
         read = msgspec.json.Decoder(TradesMessage).decode
-        answer["trades"] = len({(t.coin, t.time, t.tid) for frame in frames for t in read(frame.payload).data})
+        answer["trades"] = len({(t.coin, t.time, t.tid) for frame in held for t in read(frame.payload).data})
         if moments:
-            times = latencies_ms(frames, moments)
+            times = latencies_ms(held, moments)
             answer["p50_ms"], answer["p99_ms"] = percentile(times, 0.5), percentile(times, 0.99)
             tape_bytes = sum(path.stat().st_size for path in tape_folder(settings).iterdir())
             answer["group_bytes"] = tape_bytes // len(moments)
