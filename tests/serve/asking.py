@@ -28,13 +28,14 @@ PURR = Stream("hyperliquid", Kind.TRADES, 'PURR/"U,SDC')
 BARS = Stream("hyperliquid", Kind.CANDLES, "BTC", "5m")
 BARS_1H = Stream("hyperliquid", Kind.CANDLES, "BTC", "1h")
 T0_MS = 1_757_000_000_000
+NOW_NS = (T0_MS + 60_000) * NS_PER_MS
 
 
 class FixedClock:
     """A clock that stands still."""
 
     def wall_ns(self) -> int:
-        return (T0_MS + 60_000) * NS_PER_MS
+        return NOW_NS
 
     def mono_ns(self) -> int:
         return 0
@@ -84,7 +85,7 @@ class Caller:
         method: str = "GET",
         **headers: str,
     ) -> Answer:
-        query_string = query if isinstance(query, bytes) else urlencode(query).encode()  # type: ignore[arg-type]
+        query_string = query if isinstance(query, bytes) else urlencode(query).encode()
         scope = {
             "type": "http",
             "method": method,
@@ -103,7 +104,7 @@ class Caller:
 
         # Answers await nothing but `send`, so one step runs the whole conversation.
         with pytest.raises(StopIteration):
-            self.api(scope, receive, send).send(None)  # type: ignore[attr-defined]
+            self.api(scope, receive, send).send(None)
         start, body = sent
         given = {name.decode(): value.decode() for name, value in start["headers"]}
         return Answer(start["status"], given, body["body"])
@@ -131,7 +132,7 @@ def caller_of(store: Store, *, token: str = "", progress: Progress | None = None
     reported: list[tuple[str, str, BaseException]] = []
     sources = Sources(
         store.reader,
-        progress or Progress(started_ns=1),
+        progress or Progress(started_ns=NOW_NS),
         FixedClock(),
         CountingIds(),
         report=lambda *told: reported.append(told),
