@@ -178,8 +178,8 @@ class SqliteReader:
         return self._numbers.get(stream)
 
     def _wanted(self, streams: Sequence[Stream]) -> dict[int, Stream]:
-        numbers = {self._number(stream): stream for stream in streams}
-        return {number: stream for number, stream in sorted(numbers.items()) if number is not None}
+        numbers = ((self._number(stream), stream) for stream in streams)
+        return dict(sorted((number, stream) for number, stream in numbers if number is not None))
 
 
 def _list(numbers: Mapping[int, Stream]) -> str:
