@@ -84,6 +84,9 @@ class Parameters(Generic[Q]):
 
 def _convert(parameter: Parameter, text: str) -> Any:
     try:
+        # 5.0 would be read as 5; what is not written as a whole number is not one.
+        if parameter.schema.get("type") == "integer" and not text.removeprefix("-").isdecimal():
+            raise msgspec.ValidationError
         return msgspec.convert(text, parameter.type, strict=False)
     except msgspec.ValidationError:
         raise RequestRefused(
