@@ -61,6 +61,7 @@ class SimDisk:
         """The process dies, the machine does not: the cache stays, handles and locks go."""
         self.life += 1
         self._steps_left = -1
+        self._datasyncs_to_fail.clear()
         self._locks.clear()
 
     def power_cut(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 
 from everytick.model.frame import Frame
 from everytick.ports import Disk
@@ -26,6 +27,7 @@ class _SegmentIndex:
         self.firsts: array[int] = array("Q")
         self.ends: array[int] = array("Q")
         self.positions: array[int] = array("Q")
+        self._repeats: dict[int, list[int]] = {}  # first offset -> where recovery wrote the block once more
         self.account = Account(segment)
         self.durable = 0
         self._tape_id = tape_id
@@ -50,6 +52,13 @@ class _SegmentIndex:
                 return None
         at = bisect_right(self.firsts, offset) - 1
         return at if at >= 0 and offset < self.ends[at] else at + 1
+
+    def places(self, at: int) -> Iterator[int]:
+        """Where the block stands, and then, if that is not enough, where recovery wrote it once more."""
+        yield self.positions[at]
+        if at == len(self.firsts) - 1:
+            self.advance()  # repeats stand right behind their block: have them found
+        yield from self._repeats.get(self.firsts[at], ())
 
     def advance(self) -> bool:
         """Find one more block; False if there is none (yet)."""
@@ -79,6 +88,8 @@ class _SegmentIndex:
                 self.positions.append(item.position)
                 self.durable = max(self.durable, item.header.durable)
                 return True
+            if self.firsts and item.header.first_offset == self.firsts[-1]:
+                self._repeats.setdefault(item.header.first_offset, []).append(item.position)
         return False
 
     def _check_header(self, tape_id: bytes) -> None:
@@ -185,24 +196,39 @@ class TapeReader:
         return False
 
     def _load_block(self, segment: _SegmentIndex, at: int) -> bool:
-        position = segment.positions[at]
-        header = parse_block_header(segment.window.get(position, BLOCK_HEADER_BYTES))
-        try:
-            if header is None:
-                raise Illegible("the block header changed after it was read")
-            stored = segment.window.get(position + BLOCK_HEADER_BYTES, header.stored_bytes)
-            frames = frames_of(header.first_offset, decode_columns(header, stored))
-        except Illegible as error:
-            if (segment.name, position) not in self._bad_blocks:
-                self._bad_blocks.add((segment.name, position))
-                length = header.block_bytes if header is not None else BLOCK_HEADER_BYTES
-                lost = (segment.firsts[at], segment.ends[at])
-                self._body_damage.append(Damage(segment.name, position, length, str(error), *lost))
+        """Put a block's frames in `_frames`; False if it is spoiled, and so are the repeats of it."""
+        first, end = segment.firsts[at], segment.ends[at]
+        frames: list[Frame] | None = None
+        spoiled: list[tuple[int, str]] = []
+        for position in segment.places(at):
+            try:
+                frames = self._decoded(segment, first, position)
+                break
+            except Illegible as error:
+                spoiled.append((position, str(error)))
+        for position, reason in spoiled:
+            self._report(segment, position, reason, first, end if frames is None else first)
+        if frames is None:
             return False
-        if segment.limit is not None and header.end_offset > segment.limit:
-            del frames[segment.limit - header.first_offset :]
+        if segment.limit is not None and end > segment.limit:
+            del frames[segment.limit - first :]
         self._keep(frames)
         return True
+
+    def _decoded(self, segment: _SegmentIndex, first_offset: int, position: int) -> list[Frame]:
+        header = parse_block_header(segment.window.get(position, BLOCK_HEADER_BYTES))
+        if header is None or header.first_offset != first_offset:
+            raise Illegible("the block header is no longer what it was")
+        stored = segment.window.get(position + BLOCK_HEADER_BYTES, header.stored_bytes)
+        return frames_of(first_offset, decode_columns(header, stored))
+
+    def _report(self, segment: _SegmentIndex, position: int, reason: str, lost_from: int, lost_to: int) -> None:
+        if (segment.name, position) in self._bad_blocks:
+            return
+        self._bad_blocks.add((segment.name, position))
+        header = parse_block_header(segment.window.get(position, BLOCK_HEADER_BYTES))
+        length = header.block_bytes if header is not None else BLOCK_HEADER_BYTES
+        self._body_damage.append(Damage(segment.name, position, length, reason, lost_from, lost_to))
 
     def _keep(self, frames: list[Frame]) -> None:
         self._frames = frames

@@ -6,14 +6,17 @@ confirmed by the disk; and only its last block, since every block is confirmed b
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, FRAMES_PER_BLOCK_MAX
-from everytick.tape.scan import Account, Damage, Spoiled, header_damage, tape_id_of, walk
+from everytick.tape.scan import Account, Block, Damage, Spoiled, header_damage, tape_id_of, walk
 from everytick.tape.segment import SegmentName, segments_of
 
 _COPY_BYTES = 1024 * 1024
+_SIDE_NAME = re.compile(r"\.tape\.cut-\d+\.next-(\d+)\.\d+$")
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -59,36 +62,32 @@ def recover(disk: Disk) -> RecoveryReport:
     tape_id = tape_id_of(disk, segments)
     cuts: list[Cut] = []
     damage: list[Damage] = []
-    end = next_offset = 0
+    end = 0
+    next_offset = _next_of_cuts(disk)
     while segments:
         segment = segments[-1]
         if (wrong := header_damage(disk, segment, tape_id)) is not None:
             damage.append(wrong)
-        account, good_bytes, tail = _examine(disk, segment, tape_id)
+        account, last, tail = _examine(disk, segment, tape_id)
         end = max(end, account.expected)
         next_offset = max(next_offset, end, _claimed_end(disk, segment, account.expected, tail))
         damage += account.damage
-        if good_bytes == 0:
-            cuts.append(_cut(disk, segment, 0, "no good block in it"))
+        if last is None:
+            cuts.append(_cut(disk, segment, 0, next_offset, "no good block in it"))
             segments.pop()
             continue
         if tail:
-            cuts.append(_cut(disk, segment, good_bytes, tail[0].reason))
-        # A killed writer leaves bytes that the disk never confirmed. Nobody may be shown them before it has.
-        file = disk.append(segment.name)
-        try:
-            file.datasync()
-        finally:
-            file.close()
+            cuts.append(_cut(disk, segment, last.position + last.header.block_bytes, next_offset, tail[0].reason))
+        _repeat(disk, segment, last)
         break
     disk.sync_folder()
     return RecoveryReport(tape_id, len(segments), next_offset, tuple(cuts), (end, next_offset), tuple(damage))
 
 
-def _examine(disk: Disk, segment: SegmentName, tape_id: bytes | None) -> tuple[Account, int, list[Spoiled]]:
-    """The account of a segment's good part, where that part ends (0: no good block), and what follows it."""
+def _examine(disk: Disk, segment: SegmentName, tape_id: bytes | None) -> tuple[Account, Block | None, list[Spoiled]]:
+    """The account of a segment's good part, its last good block, and what follows that."""
     account = Account(segment)
-    good_bytes = 0
+    last: Block | None = None
     tail: list[Spoiled] = []
     for item in walk(disk, segment, tape_id):
         if isinstance(item, Spoiled):
@@ -98,8 +97,30 @@ def _examine(disk: Disk, segment: SegmentName, tape_id: bytes | None) -> tuple[A
             account.bad(spoiled)
         tail.clear()
         account.good(item, None)
-        good_bytes = item.position + item.header.block_bytes
-    return account, good_bytes, tail
+        last = item
+    return account, last, tail
+
+
+def _repeat(disk: Disk, segment: SegmentName, last: Block) -> None:
+    """Write the last block once more behind itself, and have the disk confirm it.
+
+    A killed writer leaves a block that the disk may not have confirmed, and nobody may be shown it before it
+    is. To sync the file is not enough: if a sync failed earlier, the system may have thrown the block's pages
+    away and call the file clean, and a second sync would say yes to nothing. New bytes cannot be called clean.
+    Readers take a repeated block for what it is.
+    """
+    end = last.position + last.header.block_bytes
+    data = memoryview(disk.read(segment.name, last.position, last.header.block_bytes))
+    file = disk.append(segment.name)
+    try:
+        while data:
+            data = data[file.write(data) :]
+        file.datasync()
+    except OSError:
+        disk.truncate(segment.name, end)
+        raise
+    finally:
+        file.close()
 
 
 def _claimed_end(disk: Disk, segment: SegmentName, end: int, tail: list[Spoiled]) -> int:
@@ -120,12 +141,20 @@ def _claimed_end(disk: Disk, segment: SegmentName, end: int, tail: list[Spoiled]
     return end
 
 
-def _cut(disk: Disk, segment: SegmentName, position: int, reason: str) -> Cut:
-    """Copy the tail to a side file, confirm the copy, then cut."""
+def _next_of_cuts(disk: Disk) -> int:
+    """What the names of the side files say: a recovery that was killed half way must not forget what it knew."""
+    return max((int(match.group(1)) for name in disk.names() if (match := _SIDE_NAME.search(name))), default=0)
+
+
+def _cut(disk: Disk, segment: SegmentName, position: int, next_offset: int, reason: str) -> Cut:
+    """Copy the tail to a side file, confirm the copy, then cut.
+
+    The side file's name carries the offset to go on at, so that it is durable before the cut is.
+    """
     length = disk.size(segment.name) - position
     taken = set(disk.names())
     number = 0
-    while (side_name := f"{segment.name}.cut-{position}-{number}") in taken:
+    while (side_name := f"{segment.name}.cut-{position}.next-{next_offset}.{number}") in taken:
         number += 1
     side = disk.create(side_name)
     try:

@@ -160,10 +160,19 @@ class Account:
         self.damage: list[Damage] = []
         self.holes: list[tuple[int, int]] = []
         self._open: list[Spoiled] = []  # illegible: what they lost shows when the next offset is known
+        self._last: BlockHeader | None = None  # the last header counted, good or bad: recovery may repeat it
+        self._last_is_lost = False
 
     def good(self, item: Block, limit: int | None) -> bool:
-        """Count a block; False if its offsets cannot stand here, which makes it spoiled."""
+        """Count a block; False if it gives nothing new: a repeat of the one before, or offsets that cannot be."""
         first = item.header.first_offset
+        if item.header == self._last:
+            if not self._last_is_lost:
+                return False
+            self._last_is_lost = False
+            spoiled = self.damage[-1]
+            self.damage[-1] = msgspec.structs.replace(spoiled, offset_to=spoiled.offset_from)
+            return True
         if first < self.expected or (limit is not None and first >= limit):
             reason = f"offsets {first} to {item.header.end_offset - 1} do not belong here"
             self.damage.append(
@@ -172,6 +181,7 @@ class Account:
             return False
         self._reach(first)
         self.expected = item.header.end_offset
+        self._last, self._last_is_lost = item.header, False
         return True
 
     def bad(self, item: Spoiled) -> None:
@@ -185,6 +195,7 @@ class Account:
             Damage(self._file, item.position, item.length, item.reason, header.first_offset, header.end_offset)
         )
         self.expected = header.end_offset
+        self._last, self._last_is_lost = header, True
 
     def finish(self, limit: int | None) -> int:
         """The segment is at its end and the next one begins at `limit`: the offset up to which all is told.

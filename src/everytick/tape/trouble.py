@@ -42,7 +42,7 @@ def trouble_of(error: OSError, *, name: str, pending: int, is_sync: bool) -> Tap
     """The named error for what the disk said while writing segment `name`, with `pending` frames waiting."""
     number = error.errno or errno.EIO
     what = error.strerror or str(error)
-    waiting = f"{pending} frames wait in memory; the tape stays readable"
+    waiting = f"{pending} frames wait in memory; the tape stays readable" if pending else "the tape stays readable"
     if number in _FULL:
         return DiskFull(number, f"the disk is full: no room for the tape at {name} ({what}); {waiting}; make room")
     if is_sync:

@@ -77,7 +77,7 @@ class TapeWriter:
         self._is_unconfirmed = False  # a sync of it failed: nothing more is written to it
 
     def open(self) -> RecoveryReport:
-        """Take the writer's lock and recover. Raises Refused naming the holder, OSError from the disk.
+        """Take the writer's lock and recover. Raises Refused naming the holder, TapeTrouble.
 
         A writer is opened once: frames that were pending in it have no offsets in a later life.
         """
@@ -86,9 +86,11 @@ class TapeWriter:
         self._lock = self._disk.lock(LOCK_NAME, self._owner)
         try:
             report = recover(self._disk)
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
             self._lock = None
+            if isinstance(error, OSError):
+                raise trouble_of(error, name="its last segment", pending=0, is_sync=False) from error
             raise
         self._tape_id = report.tape_id or self._ids.token(TAPE_ID_BYTES)
         self._next = self._watermark = report.next_offset
@@ -111,6 +113,11 @@ class TapeWriter:
         source = Source(venue, channel, self._next)
         self.append(source, FrameKind.CONNECT, payload)
         return source
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this writer holds the tape."""
+        return self._lock is not None
 
     @property
     def next_offset(self) -> int:
