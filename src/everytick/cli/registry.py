@@ -16,6 +16,16 @@ class Command(msgspec.Struct, frozen=True):
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "everytick.cli.demo:demo", "Record a simulated venue that breaks now and then, and audit it."),
     Command("drill", "everytick.cli.drill:drill", "Play a recording through venue and recorder, and audit it."),
+    Command("run", "everytick.cli.run:run", "Record, project and serve in one process."),
+    Command("record", "everytick.cli.run:record", "Record to the tape only."),
+    Command("project", "everytick.cli.run:project", "Keep the store up with a tape that another process records."),
+    Command("serve", "everytick.cli.run:serve", "Answer over HTTP from the store."),
+    Command("gaps", "everytick.cli.ledger:gaps", "List what is known to be missing, and what was proved lossless."),
+    Command("coverage", "everytick.cli.ledger:coverage", "Is this range complete? Yes or no, with the evidence."),
+    Command("verify", "everytick.cli.tape_commands:verify", "Check every byte of the tape."),
+    Command("replay", "everytick.cli.tape_commands:replay", "Print the tape's events, decoded afresh."),
+    Command("rebuild", "everytick.cli.tape_commands:rebuild", "Build the store again from the tape, and compare."),
+    Command("sim", "everytick.cli.sim_command:sim", "Serve a simulated venue on loopback."),
     Command("config", "everytick.cli.config_command:app", "Check, show or explain the settings."),
     Command("doctor", "everytick.cli.doctor:doctor", "Check this machine: disk, clock, port, settings, store, tape."),
 )
