@@ -23,7 +23,11 @@ def peers_python() -> Path:
     print(f"installing the peers into {_HOME.relative_to(ROOT)} ...", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(_HOME)], check=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "install", "--require-hashes", "-r", str(_LOCK)], check=True)
+    done = subprocess.run(
+        [*pip, "install", "--require-hashes", "-r", str(_LOCK)], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError("the peers could not be installed:\n" + done.stderr[-2_000:])
     mark.write_text(wanted)
     return python
 

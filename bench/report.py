@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+_WIDTH_ELSEWHERE = 160
+
 
 @dataclass(frozen=True)
 class Row:
@@ -66,7 +68,9 @@ def show(rows: Sequence[Row]) -> None:
             f"{colour}{row.ratio:.2f}×{goal}",
             row.conditions,
         )
-    Console().print(table)
+    console = Console()
+    # Into a file or a pipe there is no width to fit: use one at which the conditions stay readable.
+    (console if console.is_terminal else Console(width=_WIDTH_ELSEWHERE)).print(table)
 
 
 def write(rows: Sequence[Row], path: Path) -> str:

@@ -35,13 +35,6 @@ from everytick.wiring.views import frames
 POLL_S = 0.001
 SETTLED_S = 0.25
 PAYLOAD_START = b'{"channel":"trades"'
-# What the peer's API asks of the same file: newest first over all streams. One walk along the primary key for each
-# stream, as our own reader does it: a plain ORDER BY over all of them would sort the whole table at every request.
-_COLUMNS = "venue, instrument, trade_id, side, price_text, size_text, ts_ns, number"
-_ONE_STREAM = (
-    f"SELECT * FROM (SELECT {_COLUMNS} FROM trades JOIN streams ON number = stream"
-    " WHERE stream = {number} ORDER BY ts_ns DESC, trade_id DESC LIMIT ?1)"
-)
 
 
 class Ids(msgspec.Struct):
@@ -110,13 +103,19 @@ def time_commits() -> list[tuple[int, int]]:
     return moments
 
 
-def peer_statement(streams: Sequence[int]) -> str:
-    """The peer's SELECT: takes the limit, gives venue, coin, tid, side, px, sz and time (ms)."""
-    union = " UNION ALL ".join(_ONE_STREAM.format(number=number) for number in streams)
-    return (
-        "SELECT venue, instrument, trade_id, side, price_text, size_text, ts_ns / 1000000"
-        f" FROM ({union}) ORDER BY ts_ns DESC, number DESC, trade_id DESC LIMIT ?1"
-    )
+def peer_statement(streams: Sequence[tuple[int, str, str]]) -> str:
+    """What the peer's API asks of the same file: a SELECT that takes the limit and gives newest rows first.
+
+    Columns: venue, coin, tid, side, px, sz, time (ms). It merges one walk along the primary key for each stream
+    and stops at the limit, as our own reader does: a plain ORDER BY would sort the whole table at every request.
+    """
+    walks = [
+        f"SELECT ts_ns, stream, trade_id, '{venue}' AS venue, '{coin}' AS coin, side, price_text, size_text"
+        f" FROM trades WHERE stream = {number}"
+        for number, venue, coin in streams
+    ]
+    merged = f"{' UNION ALL '.join(walks)} ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT ?1"
+    return f"SELECT venue, coin, trade_id, side, price_text, size_text, ts_ns / 1000000 FROM ({merged})"
 
 
 def market_frames(settings: Settings) -> Iterator[Frame]:
@@ -162,8 +161,8 @@ def main() -> None:
         file = str(store_path(settings))
         database = apsw.Connection(file, flags=apsw.SQLITE_OPEN_READONLY)
         answer["trades"] = database.execute("SELECT count(*) FROM trades").get
-        numbers = [number for (number,) in database.execute("SELECT DISTINCT number FROM streams ORDER BY number")]
-        answer["store_file"], answer["statement"] = file, peer_statement(numbers)
+        streams = list(database.execute("SELECT number, venue, instrument FROM streams ORDER BY number"))
+        answer["store_file"], answer["statement"] = file, peer_statement(streams)
         began_ns = next(market_frames(settings)).mono_ns
     else:
         held = list(market_frames(settings))
