@@ -38,6 +38,7 @@ from everytick.model.event import (
 from everytick.model.frame import FrameKind
 from everytick.model.stream import Kind, Stream
 from everytick.venues import hyperliquid
+from everytick.venues.hyperliquid.names import NUMBERS_MAX, POSITIVE, Checked
 
 TIME_NS = TIME_MS * 1_000_000
 HOUR_MS = 3_600_000
@@ -117,6 +118,13 @@ def test_a_month_may_be_short():
     assert decode(message("candle", february), 1_738_400_000_000_000_000).refusals == []
 
 
+@pytest.mark.parametrize("days", [-1, 0, 32])
+def test_a_month_is_never_longer_than_31_days_nor_backwards(days):
+    start_ms = 1_735_689_600_000
+    month = candle(i="1M", t=start_ms, T=start_ms + days * 24 * HOUR_MS - 1)
+    assert [refusal.reason for refusal in decode(message("candle", month)).refusals] == ["impossible_candle"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -144,6 +152,42 @@ def test_a_quote_may_lack_a_side():
     assert both == Quote(stream(Kind.QUOTES), TIME_NS, one_fifty, one_fifty, Decimal("1.6"), Decimal(7))
     assert bid_only == Quote(stream(Kind.QUOTES), TIME_NS, one_fifty, one_fifty, None, None)
     assert neither == Quote(stream(Kind.QUOTES), TIME_NS, None, None, None, None)
+
+
+def test_a_level_may_be_of_size_zero():
+    quote = decode(message("bbo", bbo(level("1.5", "0.0"), level("1.6", "0.0")))).events[0]
+    assert (quote.bid_size, quote.ask_size) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        lambda ms: message("trades", [trade(time=ms)]),
+        lambda ms: message("bbo", bbo(None, None, time=ms)),
+        lambda ms: message("l2Book", book(time=ms)),
+        lambda ms: message("candle", candle(t=ms, T=ms + 59_999)),
+    ],
+    ids=["trades", "bbo", "l2Book", "candle"],
+)
+def test_every_kind_may_be_sixty_seconds_ahead_of_its_receipt_and_no_more(at):
+    edge_ms = RECV_NS // 1_000_000 + 60_000
+    assert decode(at(edge_ms)).refusals == []
+    assert [refusal.reason for refusal in decode(at(edge_ms + 1)).refusals] == ["future"]
+
+
+def test_tables_of_checked_texts_never_outgrow_their_bound():
+    table = Checked(int, 10)
+    for number in range(1_000):
+        assert table[str(number)] == number
+        assert len(table) <= 10
+    for number in range(0, 30_000, 100):
+        decode(message("trades", [trade(px=f"{number + item + 1}.5") for item in range(100)]))
+    assert len(POSITIVE) <= NUMBERS_MAX
+
+
+def test_a_refused_text_is_refused_again_each_time():
+    for _ in range(3):
+        assert decode(message("trades", [trade(px="1_000")])).refusals[0].reason == "not_a_decimal"
 
 
 def test_a_book_keeps_every_level_in_order():
