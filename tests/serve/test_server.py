@@ -26,6 +26,12 @@ class Hasty(BoundedReceipt):
     receipt_s_max = 0.2
 
 
+class Patient(BoundedReceipt):
+    """Waits an hour, so that only the size of a request can end it."""
+
+    receipt_s_max = 3_600.0
+
+
 class Witness:
     """Opens readers and remembers on which threads they were opened and closed."""
 
@@ -187,7 +193,7 @@ def test_a_second_request_on_the_same_line_must_arrive_in_time_too() -> None:
     ],
 )
 def test_headers_without_end_are_cut_off(payload: bytes) -> None:
-    with running() as (server, _):
+    with running(protocol=Patient) as (server, _):
         received = raw(server, payload)
         assert received == b"" or received.startswith(b"HTTP/1.1 4")
         assert get(server, "/livez")[0] == 200
