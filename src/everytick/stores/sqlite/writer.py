@@ -57,6 +57,7 @@ class SqliteStore:
             try:
                 with transaction(connection, "BEGIN IMMEDIATE"):
                     if self._check(connection, batch) == "applied":
+                        self._numbers = _numbers(connection)
                         self._doubtful = None
                         return
                     numbers = self._introduce(connection, batch.streams)
