@@ -50,7 +50,14 @@ def say_json(value: object) -> None:
 def terminal(**options: Any) -> Console:
     """A console on stdout as it is now; colours only in a terminal, and never with NO_COLOR."""
     width = None if sys.stdout.isatty() else PIPE_COLUMNS
-    return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, **options)
+    return _Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, **options)
+
+
+class _Console(Console):
+    """Leaves it to `root.run` what a reader who left early means; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def printable(text: str) -> str:
