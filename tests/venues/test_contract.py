@@ -133,8 +133,8 @@ def test_no_bytes_make_a_venue_raise_and_every_refusal_has_a_documented_reason(o
 
 
 @every_venue
-def test_a_message_beyond_the_limit_is_refused_unread(one):
-    decoded = one.decode(a_frame(one, FrameKind.MESSAGE, b" " * (one.LIMITS.message_bytes_max + 1)))
+def test_a_message_beyond_the_decoding_limit_is_refused_unread(one):
+    decoded = one.decode(a_frame(one, FrameKind.MESSAGE, b" " * (one.LIMITS.decode_bytes_max + 1)))
     assert [(refusal.index, refusal.reason) for refusal in decoded.refusals] == [(-1, "oversize")]
 
 
