@@ -14,7 +14,7 @@ import pytest
 
 import everytick
 from everytick.cli import main
-from everytick.cli.registry import COMMANDS
+from everytick.cli.registry import COMMANDS, Command
 from everytick.errors import Fatal, Retryable
 from tests import generated
 
@@ -34,7 +34,7 @@ def test_help_imports_neither_the_parser_nor_the_program() -> None:
     code = (
         "import sys; from everytick.cli import main; main(['--help']);"
         "print(sorted(n for n in sys.modules if n.partition('.')[0] in"
-        " {'cyclopts', 'rich', 'apsw', 'aiohttp', 'structlog', 'prometheus_client', 'starlette', 'asyncio'}))"
+        " {'cyclopts', 'rich', 'msgspec', 'apsw', 'aiohttp', 'structlog', 'prometheus_client', 'starlette', 'asyncio'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -54,8 +54,8 @@ def test_the_version_is_the_packages() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)
-def test_every_registered_command_can_be_loaded(command: object) -> None:
-    module, _, name = command.target.partition(":")  # type: ignore[attr-defined] # the ids need a plain object
+def test_every_registered_command_can_be_loaded(command: Command) -> None:
+    module, _, name = command.target.partition(":")
     assert getattr(importlib.import_module(module), name)
 
 

@@ -1,11 +1,14 @@
-"""Every command, by import string: one line here and one file beside this one. Nothing here imports a command."""
+"""Every command, by import string: one line here and one file beside this one. Nothing here imports a command.
+
+A NamedTuple and no Struct: importing msgspec would be most of the time that `everytick --help` takes.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(NamedTuple):
     """One command: `target` is `module:name` of a function or a cyclopts App, loaded when it is typed."""
 
     name: str
