@@ -10,7 +10,7 @@ import pytest
 
 from everytick.errors import Refused, Retryable
 from everytick.sim.hyperliquid import HyperliquidSim, VenueTraits, WsLimits
-from everytick.sim.hyperliquid.poison import KINDS
+from everytick.sim.hyperliquid.poison import KINDS, UNREADABLE
 from everytick.sim.market import MarketTraits
 from tests.sim.client import Client, ask, connect, running
 
@@ -294,6 +294,12 @@ def test_poison_is_sent_on_request_and_never_counts_as_sent(kind: str) -> None:
             assert (end.cause, end.code) == ("cut", 1009)
         else:
             await client.until(lambda messages: any(m.startswith(poison.excerpt) for m in messages))
+            if kind not in UNREADABLE:
+                (message,) = [m for m in client.messages if m.startswith(poison.excerpt)]
+                tids = [trade["tid"] for trade in msgspec.json.decode(message)["data"] if "tid" in trade]
+                sent = {tid for _, tid in sim.ledger.sent["BTC"]}
+                assert {tids[0], tids[-1]} <= sent, "the good neighbours count"
+                assert not set(tids[1:-1]) & sent, "the bad one does not"
 
     play(work)
 

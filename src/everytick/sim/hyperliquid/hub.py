@@ -54,7 +54,7 @@ class Connection:
     @property
     def is_gone(self) -> bool:
         """Nothing more can be sent."""
-        return self._transport.is_closing() or self.ws.closed
+        return self.ws.closed or self._transport.is_closing()
 
     async def end(self, code: int, reason: str) -> None:
         """Close with this code, everything written before; without a word where the code says so."""

@@ -112,17 +112,15 @@ class Player:
         start_ns = clock.mono_ns()
         gathered = 0
         for frame in life.frames:
-            if not hub.subscribers(frame.key):
-                before_ns = clock.mono_ns()
-                await self._until_wanted(frame.key)
-                start_ns += clock.mono_ns() - before_ns  # do not hurry afterwards to make up for the wait
             if self._speed:
                 ahead_s = (start_ns - clock.mono_ns()) / NS_PER_S + (frame.ts_ns - origin_ns) / NS_PER_S / self._speed
                 if ahead_s > 0.001:
                     hub.flush()
                     await clock.sleep(ahead_s)
             while not self._send(frame):
+                before_ns = clock.mono_ns()
                 await self._until_wanted(frame.key)
+                start_ns += clock.mono_ns() - before_ns  # do not hurry afterwards to make up for the wait
             gathered += 1
             if gathered >= FRAMES_PER_WRITE:
                 gathered = 0

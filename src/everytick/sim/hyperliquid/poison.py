@@ -7,8 +7,6 @@ import msgspec
 from everytick.sim.hyperliquid.messages import json_encode
 from everytick.sim.prints import Print, trade_json, trades_frame
 
-# Two trades that were sent already stand on both sides, so a recorder that drops neighbours is found out by
-# the ledger only if they are new: `HyperliquidSim.poison` passes fresh ones where the feed has them.
 KINDS = (
     "broken_json",
     "nan",
@@ -26,13 +24,18 @@ KINDS = (
     "time_2262",
     "time_8h_ahead",
 )
+# Of these nothing can be read, so they have no good neighbours to keep.
+UNREADABLE = frozenset(("broken_json", "unknown_channel", "huge", "huge_in_fragments"))
 HUGE_BYTES = 20 * 1024 * 1024
 HOUR_MS = 3_600_000
-MS_2262 = 9_223_372_036_854_776  # one past the last millisecond that 63 bits of nanoseconds can hold
+MS_2262 = 9_223_372_036_855  # one past the last millisecond that 63 bits of nanoseconds can hold
 
 
 def poison_message(kind: str, trade: Print, neighbours: tuple[Print, ...], huge_bytes: int = HUGE_BYTES) -> bytes:
-    """The message of this kind, made from `trade`. ValueError: no such kind."""
+    """The message of this kind, made from `trade`, between `neighbours` (two) where it can be.
+
+    ValueError: no such kind.
+    """
     if kind == "broken_json":
         return trades_frame([trade])[:-9]
     if kind == "unknown_channel":

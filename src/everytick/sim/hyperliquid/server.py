@@ -11,6 +11,7 @@ from everytick.errors import Refused
 from everytick.host.clock import HostClock
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
+from everytick.sim.coin import CoinView
 from everytick.sim.hyperliquid import messages
 from everytick.sim.hyperliquid.feed import Feed
 from everytick.sim.hyperliquid.hub import Connection, Hub
@@ -18,11 +19,10 @@ from everytick.sim.hyperliquid.info import Info
 from everytick.sim.hyperliquid.live import LiveFeed
 from everytick.sim.hyperliquid.messages import ClientMessage, Key, Subscription
 from everytick.sim.hyperliquid.player import Player
-from everytick.sim.hyperliquid.poison import HUGE_BYTES, KINDS, poison_message
+from everytick.sim.hyperliquid.poison import HUGE_BYTES, KINDS, UNREADABLE, poison_message
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.market import Market, MarketTraits
 from everytick.sim.oracle import Cut, Ledger, Poison
-from everytick.sim.prints import Print
 from everytick.sim.recordings import Recording
 from everytick.sim.tasks import Tasks
 
@@ -146,30 +146,37 @@ class HyperliquidSim:
             connection.is_mute = True
 
     async def poison(self, kind: str, coin: str = "", *, huge_bytes: int = HUGE_BYTES) -> None:
-        """Send everybody a message that must not be stored. Refused: no such kind, or no trade to spoil yet."""
+        """Send a message that must not be stored to whoever listens to the trades of `coin` (or of any).
+
+        Where it can be read at all, two good new trades stand beside the bad one: the ledger counts them as
+        sent. Refused: no such kind, or nobody listens yet.
+        """
         if kind not in KINDS:
             raise Refused(f"{kind!r} is no kind of poison", path="kind", value=kind, suggestion=", ".join(KINDS))
-        recent = self._newest(coin)
-        if not recent:
-            raise Refused("nothing has traded yet", path="coin", value=coin, suggestion="wait for a trade")
-        # A trade of its own identity: stored, it would be one the ledger never sent.
-        trade = msgspec.structs.replace(recent[-1], tid=recent[-1].tid ^ 1)
-        message = poison_message(kind, trade, tuple(recent[-2:]), huge_bytes)
+        view = self._heard_view(coin)
+        last = view.recent[-1]
+        # Identities of their own: the bad one, stored, would be a trade that the ledger never sent.
+        bad, *good = (msgspec.structs.replace(last, tid=last.tid ^ (1 << bit)) for bit in range(3))
+        message = poison_message(kind, bad, tuple(good), huge_bytes)
         if kind == "huge_in_fragments":
             wire = messages.websocket_fragments(message, 64 * 1024)
         else:
             wire = messages.websocket_frame(message)
-        for connection in self._hub.connections:
+        for connection in self._hub.subscribers(("trades", view.coin, "")):
             connection.put(wire)
+        if kind not in UNREADABLE:
+            for trade in good:
+                view.observe(trade)
+            self.ledger.emitted(view.coin, good)
         self.ledger.poison.append(Poison(kind, message[:POISON_EXCERPT_BYTES], len(message)))
         await self._hub.drain(self.traits.buffer_bytes_max)
 
-    def _newest(self, coin: str) -> list[Print]:
-        if self._feed is None:
-            return []
-        views = self._feed.views
-        chosen = [views[coin]] if coin in views else list(views.values())
-        return next((view.newest(2) for view in chosen if view.recent), [])
+    def _heard_view(self, coin: str) -> CoinView:
+        views = self._feed.views if self._feed else {}
+        for view in views.values():
+            if coin in ("", view.coin) and view.recent and self._hub.subscribers(("trades", view.coin, "")):
+                return view
+        raise Refused("nobody listens to its trades yet", path="coin", value=coin, suggestion="subscribe first")
 
     def _make_feed(self) -> Feed:
         if self._recordings:
