@@ -12,6 +12,7 @@ from everytick.tape.reader import TapeReader
 from everytick.tape.settings import TapeSettings
 from everytick.tape.writer import TapeWriter
 
+SEGMENT = "00000000000000000000.tape"
 START_NS = 1_757_015_891_087_000_000
 
 

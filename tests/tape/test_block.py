@@ -32,7 +32,7 @@ ROWS = st.lists(
 
 
 def encoded(rows: list[tuple[Source, FrameKind, int, int, bytes]], first_offset: int = 9) -> bytes:
-    return encode_block(TAPE_ID, 5, first_offset, tuple(zip(*rows, strict=True)), ZSTD)  # type: ignore[arg-type]
+    return encode_block(TAPE_ID, 5, first_offset, tuple(zip(*rows, strict=True)), ZSTD)
 
 
 def decoded(block: bytes) -> tuple[BlockHeader, list[Frame]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from taping import append_many, copy_of, disk_with, open_writer, read_all, tape_of
+from taping import SEGMENT, append_many, copy_of, disk_with, open_writer, read_all, tape_of
 
 from everytick.errors import Refused
 from everytick.model.frame import FrameKind
@@ -14,15 +14,13 @@ from everytick.tape.scan import Block, walk
 from everytick.tape.segment import SEGMENT_HEADER_BYTES, encode_segment_header, segments_of
 from everytick.tape.verify import verify
 
-SEGMENT = "00000000000000000000.tape"
-
 
 def test_a_torn_tail_never_hides_a_good_record() -> None:
     disk, frames = tape_of([3, 4, 5])
     files = copy_of(disk)
     whole = files[SEGMENT]
     last = list(walk(disk, segments_of(disk)[0], None))[-1]
-    good = [frame for frame in frames if frame.offset < last.header.first_offset]  # type: ignore[union-attr]
+    good = [frame for frame in frames if frame.offset < last.header.first_offset]
     for length in range(last.position, len(whole)):
         torn = disk_with(files | {SEGMENT: whole[:length]})
         report = verify(torn)
@@ -133,7 +131,7 @@ def test_bytes_of_another_tape_never_pass_for_ours() -> None:
     disk, frames = tape_of([3])
     other, _ = tape_of([3])
     block = next(walk(other, segments_of(other)[0], None))
-    stale = bytearray(other.read(SEGMENT, block.position, block.header.block_bytes))  # type: ignore[union-attr]
+    stale = bytearray(other.read(SEGMENT, block.position, block.header.block_bytes))
     header = parse_block_header(bytes(stale))
     assert header is not None
     files = copy_of(disk)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
-from taping import append_many, open_writer, read_all, tape_of
+from taping import append_many, message, open_writer, read_all, tape_of
 
 from everytick.sim.disk import SimDisk
 from everytick.tape.reader import TapeReader
@@ -133,3 +134,39 @@ def test_a_reader_that_looked_at_an_empty_folder_follows_from_the_first_frame() 
     append_many(writer, writer.connect("v", "ws", b""), 3)
     writer.commit()
     assert len(reader.read(0, 10, writer.watermark)) == 4
+
+
+def test_one_thread_appends_one_commits_and_others_follow() -> None:
+    """No lock is taken between them: the list only grows at its end and is only cut at its start."""
+    disk = SimDisk(1)
+    writer = open_writer(disk, segment_bytes_max=20_000, block_bytes_max=4_000, tail_bytes_max=10_000)
+    source = writer.connect("v", "ws", b"")
+    total = 20_000
+    finished = threading.Event()
+    followed: list[list[int]] = [[], []]
+
+    def commit() -> None:
+        while writer.commit() or not finished.is_set():
+            pass
+
+    def follow(number: int, reader: TapeReader) -> None:
+        while len(followed[number]) < total + 1:
+            until = writer.watermark
+            frames = reader.read(len(followed[number]), 700, until)
+            assert all(frame.payload == message(frame.offset) for frame in frames if frame.offset)
+            followed[number] += [frame.offset for frame in frames]
+
+    threads = [
+        threading.Thread(target=commit),
+        threading.Thread(target=follow, args=(0, TapeReader(disk))),
+        threading.Thread(target=follow, args=(1, TapeReader(disk, writer.tail))),
+    ]
+    for thread in threads:
+        thread.start()
+    append_many(writer, source, total)
+    finished.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert followed == [list(range(total + 1))] * 2
+    assert writer.watermark == total + 1
+    assert writer.pending_bytes == 0

@@ -12,8 +12,18 @@ from everytick.model.frame import FrameKind, Source
 from everytick.sim.disk import PowerCut, SimDisk, SimFile
 from everytick.tape.reader import TapeReader
 from everytick.tape.segment import segments_of
-from everytick.tape.trouble import DiskFull, SyncFailed
+from everytick.tape.trouble import DiskFull, SyncFailed, TapeTrouble
 from everytick.tape.verify import verify
+from everytick.tape.writer import TapeWriter
+
+
+def trouble(writer: TapeWriter) -> TapeTrouble | None:
+    """Commit once; what the disk had against it."""
+    try:
+        writer.commit()
+    except TapeTrouble as error:
+        return error
+    return None
 
 
 def payloads(disk: SimDisk, until: int) -> list[bytes]:
@@ -188,10 +198,9 @@ def test_a_full_disk_keeps_the_frames_and_the_tape_and_recording_resumes_with_ro
         for _ in range(12):
             append_many(writer, source, 20, length=100)
             mark = writer.watermark
-            try:
-                writer.commit()
-            except DiskFull as error:
+            if error := trouble(writer):
                 refused += 1
+                assert isinstance(error, DiskFull)
                 assert error.errno == errno.ENOSPC
                 assert isinstance(error, Retryable)
                 assert str(error).startswith("the disk is full: no room for the tape at 0000")
@@ -216,10 +225,9 @@ def test_a_failed_sync_is_never_retried_on_its_handle_and_goes_on_in_a_new_segme
     for _ in range(8):
         append_many(writer, source, 5)
         offset, mark = writer.next_offset, writer.watermark
-        try:
-            writer.commit()
-        except SyncFailed as error:
+        if error := trouble(writer):
             failures += 1
+            assert isinstance(error, SyncFailed)
             assert "did not confirm" in str(error)
             assert (writer.next_offset, writer.watermark) == (offset, mark)
             disk_names = [segment.first_offset for segment in segments_of(disk)]
@@ -278,7 +286,7 @@ def test_a_segment_whose_name_is_not_durable_does_not_count() -> None:
 class TakesNothing(SimDisk):
     def create(self, name: str) -> SimFile:
         file = super().create(name)
-        file.write = lambda data: 0  # type: ignore[method-assign]
+        file.write = lambda data: 0
         return file
 
 

@@ -2,9 +2,13 @@
 
 The parts, and the names the rest of the program uses:
 
-- `block`: frames <-> one checksummed, compressed block (pure).
-- `segment`: names and headers of segment files (pure).
-- `recovery`: what a folder of segments really holds; torn tails, damage.
+- `settings.TapeSettings`: the limits, each with its reason.
+- `block`, `segment`: frames <-> bytes, names and headers (pure; docs/TAPE_FORMAT.md).
+- `scan`: walking a segment past damage; what was lost where.
+- `recovery`: what a folder of segments really holds; torn tails.
 - `writer.TapeWriter`: append, commit in groups, the durable watermark.
+- `tail`: the newest groups in memory, shared by a writer and the readers beside it.
 - `reader.TapeReader`: frames from any offset up to the watermark.
+- `verify.verify`: every byte checked, every loss named.
+- `trouble`: the named ways in which a disk can refuse.
 """

@@ -13,7 +13,7 @@ import msgspec
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, FRAMES_PER_BLOCK_MAX
 from everytick.tape.scan import Account, Block, Damage, Spoiled, header_damage, tape_id_of, walk
-from everytick.tape.segment import SegmentName, segments_of
+from everytick.tape.segment import SegmentName, segments_of, write_all
 
 _COPY_BYTES = 1024 * 1024
 _SIDE_NAME = re.compile(r"\.tape\.cut-\d+\.next-(\d+)\.\d+$")
@@ -110,11 +110,10 @@ def _repeat(disk: Disk, segment: SegmentName, last: Block) -> None:
     Readers take a repeated block for what it is.
     """
     end = last.position + last.header.block_bytes
-    data = memoryview(disk.read(segment.name, last.position, last.header.block_bytes))
+    data = disk.read(segment.name, last.position, last.header.block_bytes)
     file = disk.append(segment.name)
     try:
-        while data:
-            data = data[file.write(data) :]
+        write_all(file, data)
         file.datasync()
     except OSError:
         disk.truncate(segment.name, end)
@@ -159,10 +158,9 @@ def _cut(disk: Disk, segment: SegmentName, position: int, next_offset: int, reas
     side = disk.create(side_name)
     try:
         at = position
-        while data := memoryview(disk.read(segment.name, at, _COPY_BYTES)):
+        while data := disk.read(segment.name, at, _COPY_BYTES):
             at += len(data)
-            while data:
-                data = data[side.write(data) :]
+            write_all(side, data)
         side.datasync()
     except OSError:
         disk.remove(side_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import struct
 from zlib import crc32
@@ -9,7 +10,7 @@ from zlib import crc32
 import msgspec
 
 from everytick.errors import Refused
-from everytick.ports import Disk
+from everytick.ports import Disk, File
 
 SEGMENT_MAGIC = b"\xf5EVTTAPE"
 VERSION = 1
@@ -52,6 +53,16 @@ def segments_of(disk: Disk) -> list[SegmentName]:
     firsts = [int(match.group(1)) for name in disk.names() if (match := _NAME.match(name))]
     limits: list[int | None] = [*firsts[1:], None]
     return [SegmentName(segment_name(first), first, limit) for first, limit in zip(firsts, limits, strict=False)]
+
+
+def write_all(file: File, data: bytes | memoryview) -> None:
+    """Write all of `data`, going on after short writes. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        taken = file.write(rest)
+        if taken <= 0:
+            raise OSError(errno.EIO, "the disk took no bytes and gave no reason")
+        rest = rest[taken:]
 
 
 def encode_segment_header(tape_id: bytes, first_offset: int, created_ns: int) -> bytes:

@@ -7,7 +7,6 @@ counters that have one writer each; under the interpreter's lock that needs no l
 from __future__ import annotations
 
 import contextlib
-import errno
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate
@@ -20,7 +19,7 @@ from everytick.ports import Clock, Disk, File, Ids, Lock
 from everytick.tape.block import FRAME_BYTES_MAX, FRAMES_PER_BLOCK_MAX, Columns, encode_block
 from everytick.tape.recovery import RecoveryReport, recover
 from everytick.tape.scan import Block, walk
-from everytick.tape.segment import TAPE_ID_BYTES, SegmentName, encode_segment_header, segment_name
+from everytick.tape.segment import TAPE_ID_BYTES, SegmentName, encode_segment_header, segment_name, write_all
 from everytick.tape.settings import TapeSettings
 from everytick.tape.tail import Tail
 from everytick.tape.trouble import trouble_of
@@ -212,12 +211,7 @@ class TapeWriter:
             self._file = self._disk.append(self._name)
         assert self._file is not None
         self._torn = True
-        rest = memoryview(block)
-        while rest:
-            taken = self._file.write(rest)
-            if taken <= 0:
-                raise OSError(errno.EIO, "the disk took no bytes and gave no reason")
-            rest = rest[taken:]
+        write_all(self._file, block)
         self._length_new = self._length + len(block)
         return is_new
 
