@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ MOMENTS = 40
 def ledgers(draw: st.DrawFn) -> list[Interval]:
     cuts = sorted(draw(st.sets(st.integers(0, MOMENTS), max_size=12)))
     kept = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         cover = draw(st.one_of(st.none(), st.sampled_from(list(Cover))))
         if cover is not None:
             kept.append(Interval(STREAM, low, high, cover, 0))
@@ -49,9 +51,7 @@ def test_holes_name_every_incomplete_moment_and_no_other(ledger: list[Interval],
 
 
 @given(ledgers(), st.integers(0, MOMENTS), st.integers(0, MOMENTS))
-def test_clipping_changes_no_moment_inside_and_leaves_none_outside(
-    ledger: list[Interval], low: int, high: int
-) -> None:
+def test_clipping_changes_no_moment_inside_and_leaves_none_outside(ledger: list[Interval], low: int, high: int) -> None:
     clipped = clip(ledger, low, high)
     for moment in range(-1, MOMENTS + 2):
         expected = cover_at(ledger, moment) if low <= moment < high else None

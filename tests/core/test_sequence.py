@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,9 +45,7 @@ def test_the_first_subscribe_ever_is_neither_a_loss_nor_a_proof() -> None:
     assert judgement.seam is not None
     assert judgement.seam.verdict is Verdict.FIRST
     # The oldest millisecond of a replay may be cut: the record is whole only after it.
-    assert sequence.observed(TRADES, state) == (
-        Interval(TRADES, ns_from_ms(101), ns_from_ms(200), Cover.OBSERVED, 1),
-    )
+    assert sequence.observed(TRADES, state) == (Interval(TRADES, ns_from_ms(101), ns_from_ms(200), Cover.OBSERVED, 1),)
 
 
 def test_one_shared_trade_proves_that_nothing_is_missing() -> None:
@@ -98,7 +97,7 @@ def test_intervals_never_overlap_however_the_connection_behaves(lives: list[tupl
             ledger[interval.from_ns] = interval
         sequence.ended(state, "cut")
     ordered = [ledger[from_ns] for from_ns in sorted(ledger)]
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         assert before.to_ns <= after.from_ns
 
 

@@ -345,7 +345,7 @@ def test_info_answers_agree_with_what_was_sent() -> None:
         candles = await get(type="candleSnapshot", req=wish)
         assert isinstance(candles, list)
         assert candles[-1]["c"] == client.trades("BTC")[-1]["px"]
-        meta, contexts = await get(type="metaAndAssetCtxs")  # type: ignore[misc]  # JSON
+        meta, contexts = await get(type="metaAndAssetCtxs")  # JSON
         assert meta == await get(type="meta")
         assert [coin["name"] for coin in meta["universe"]] == list(BUSY.coins)
         mids = await get(type="allMids")

@@ -91,9 +91,7 @@ def judge_first(
     # hold: both ends inclusive. A message older than what we hold leaves an empty doubt at that one moment.
     first_ns = max(oldest_ns, before_ns)
     closed = observed(stream, state)
-    doubt = Interval(
-        stream, max(before_ns, state.cover_from_ns), first_ns + NS_PER_MS, Cover.SUSPECTED, place.offset
-    )
+    doubt = Interval(stream, max(before_ns, state.cover_from_ns), first_ns + NS_PER_MS, Cover.SUSPECTED, place.offset)
     gap = Gap(
         stream=stream,
         from_ns=before_ns,

@@ -42,6 +42,9 @@ REASONS: Final[Mapping[str, str]] = {
     "impossible_candle": "low above open, high or close; high below them; or times that do not span the interval",
     "uneven_lists": "two lists that must be of equal length are not",
     "too_many_refused": "more than 1,000 items of one frame were refused; this one counts the others",
+    "conflict": "a trade that we hold came again with another price, size or side: the first is kept",
+    "unasked_stream": "an event of a stream that nobody had asked for",
+    "unknown_venue": "a frame of a venue that this program does not know",
     "unsupported": "a documented message that carries less than the record needs (a spot pair's context)",
 }
 

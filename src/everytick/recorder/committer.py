@@ -7,6 +7,7 @@ from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.supervise.progress import Progress
 from everytick.supervise.threads import Stop
+from everytick.tape.trouble import SyncFailed
 from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
 
@@ -52,7 +53,9 @@ class Committer:
         try:
             frames = self._writer.commit()
         except Retryable as trouble:
-            if not self._progress.tape_trouble:
+            if isinstance(trouble, SyncFailed):
+                self._telemetry.tape_sync_failed("newest", str(trouble))
+            elif not self._progress.tape_trouble:
                 self._telemetry.tape_full(str(trouble))
             self._progress.tape_trouble = str(trouble)
             return False

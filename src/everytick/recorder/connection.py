@@ -130,11 +130,18 @@ class Connection:
                 tick = session.tick(self._clock.mono_ns())
                 for message in tick.send:
                     socket.send(message)
-                self._progress.unconfirmed = len(session.unconfirmed())
+                self._note_unconfirmed(session)
                 if tick.close and not is_paused:
                     return Closed("mute", detail=tick.close)
         finally:
             ending.cancel()
+
+    def _note_unconfirmed(self, session: Session) -> None:
+        waiting = session.unconfirmed()
+        if self._progress.unconfirmed != len(waiting):
+            self._progress.unconfirmed = len(waiting)
+            for stream in waiting:
+                self._telemetry.subscription_unconfirmed(self._venue.NAME, self._channel, stream.key)
 
     def _press_back(self, socket: Socket, is_paused: bool) -> bool:
         """Policy `block`: above the backlog's bound the socket is not read, so the venue feels it, not memory."""

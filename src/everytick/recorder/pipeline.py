@@ -58,6 +58,7 @@ class Pipeline:
         self._counts: Counter[str] = Counter()
         # Streams of the last batch -> (newest event ns, receive ns of the batch's last frame).
         self.newest: dict[str, tuple[int, int]] = {}
+        self.ts_recv_ns = 0  # receive time of the last frame applied
 
     def apply(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> Batch:
         """What the frames of [offset_from, offset_to) change. Frames missing in that range are damage.
@@ -82,11 +83,13 @@ class Pipeline:
                 self._message(frame)
         if expected != offset_to:
             self._lose(expected, offset_to)
-        return self._finish(len(frames), frames[-1].ts_recv_ns if frames else 0)
+        if frames:
+            self.ts_recv_ns = frames[-1].ts_recv_ns
+        return self._finish(len(frames))
 
-    def _finish(self, frame_count: int, ts_recv_ns: int) -> Batch:
+    def _finish(self, frame_count: int) -> Batch:
         batch = self._batch
-        self.newest = {s.key: (self._states[s].newest_ns, ts_recv_ns) for s in self._grown}
+        self.newest = {s.key: (self._states[s].newest_ns, self.ts_recv_ns) for s in self._grown}
         for stream in sorted(self._grown):
             batch.cover_put.extend(sequence.observed(stream, self._states[stream]))
         for stream in sorted(self._touched | self._grown):

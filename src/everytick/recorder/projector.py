@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from everytick.errors import Retryable
+from everytick.model.ledger import GapState
+from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.recorder.pipeline import Pipeline
 from everytick.stores.protocol import Batch, Store
@@ -95,6 +97,8 @@ class Projector:
         for name, value in batch.counts.items():
             progress.counts[name] = progress.counts.get(name, 0) + value
         progress.newest.update(self._pipeline.newest)
+        lag = progress.offset_durable - batch.offset_to
+        telemetry.checkpoint_lag(lag, max(progress.last_apply_ns - self._pipeline.ts_recv_ns, 0) / NS_PER_S)
         telemetry.batch_applied(
             batch.counts.get("frames", 0), len(batch.trades), batch.counts.get("trades_repeated", 0)
         )
@@ -103,4 +107,8 @@ class Projector:
         for seam in batch.seams:
             telemetry.seam_joined(seam.stream.key, seam.verdict.value, seam.cause, seam.shared)
         for gap in batch.gaps:
-            telemetry.gap_found(gap.stream.key, gap.kind.value, gap.cause, gap.from_ns, gap.to_ns)
+            key, cause = gap.stream.key, gap.cause
+            if gap.state is GapState.OPEN:
+                telemetry.gap_found(key, gap.kind.value, cause, gap.from_ns, gap.to_ns)
+            elif gap.state in (GapState.CLOSED, GapState.PERMANENT):
+                telemetry.gap_closed(key, gap.state.value, cause, gap.from_ns, gap.to_ns)

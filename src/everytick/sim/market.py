@@ -61,6 +61,8 @@ class Market:
         self.views = {coin: state.view for coin, state in self.coins.items()}
         self._order = list(traits.coins)
         weights = [traits.weight_ratio**rank for rank in range(len(self._order))]
+        # Bursts are part of the mean rate, so the calm between them is below it.
+        self._calm_per_s = traits.trades_per_s / (1 + traits.burst_share * (traits.burst_factor - 1))
         self._shares = [weight / sum(weights) for weight in weights]
 
     def advance(self, until_ms: int) -> list[Block]:
@@ -77,7 +79,7 @@ class Market:
         return blocks
 
     def _block(self, now_ms: int, gap_ms: int) -> Block:
-        expected = self.traits.trades_per_s * gap_ms / 1000
+        expected = self._calm_per_s * gap_ms / 1000
         if self._dice.random() < self.traits.burst_share:
             expected *= self.traits.burst_factor
         trades: dict[str, tuple[Print, ...]] = {}

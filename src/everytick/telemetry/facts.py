@@ -171,7 +171,7 @@ class Telemetry:
 
     @fact("error", "tape_full")
     def tape_full(self, detail: str) -> None:
-        """The tape takes no frames, mostly because the disk is full; they wait in memory. Make room: it goes on by itself."""
+        """The tape takes no frames, mostly for want of room; they wait in memory. Make room: it goes on by itself."""
         self._meter.set("tape_full", 1)
 
     @fact("info", "tape_full")

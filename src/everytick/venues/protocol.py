@@ -31,7 +31,8 @@ class Limits(msgspec.Struct, frozen=True):
     subscriptions_max: int
     sends_per_minute: int
     request_weight_per_minute: int
-    message_bytes_max: int  # ours: larger messages end the connection, with the reason on the tape
+    message_bytes_max: int  # ours: a larger message ends the connection, with the reason on the tape
+    decode_bytes_max: int  # ours: a larger message is recorded and refused unparsed
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -131,6 +131,7 @@ class LiveFeed:
             hub.tell(connection, messages.message("activeAssetCtx", {"coin": wanted.coin, "ctx": context}))
 
     async def quiesce(self) -> None:
+        """Make no more news, and send out what is held back."""
         self._is_quiet = True
         self.pass_time(self._market.time_ms)
         for trades in self._framing.rest():

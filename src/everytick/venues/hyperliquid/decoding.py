@@ -49,7 +49,7 @@ def decode(frame: Frame) -> Decoded:
 
 def decode_message(payload: bytes, ts_recv_ns: int) -> Decoded:
     """What one message of the stream holds. Units: receive time in ns. Never raises."""
-    if len(payload) > LIMITS.message_bytes_max:
+    if len(payload) > LIMITS.decode_bytes_max:
         return refused_whole(Invalid("oversize", f"{len(payload)} bytes"))
     try:
         return Decoded(_message_events(fast.read_message(payload), ts_recv_ns), [])
@@ -79,7 +79,7 @@ def decode_message_carefully(payload: bytes, ts_recv_ns: int) -> Decoded:
 
 def decode_reply(payload: bytes, ts_recv_ns: int) -> Decoded:
     """What the answer to one request holds. Units: receive time in ns. Never raises."""
-    if len(payload) > LIMITS.message_bytes_max:
+    if len(payload) > LIMITS.decode_bytes_max:
         return refused_whole(Invalid("oversize", f"{len(payload)} bytes"))
     try:
         asked, body = parse_reply(payload)

@@ -29,8 +29,10 @@ LIMITS: Final = Limits(
     sends_per_minute=2_000,
     request_weight_per_minute=1_200,
     # Ours. The largest message recorded is 177 kB (every context of every dex), the largest answer under 1 MB
-    # (5000 candles): eight megabytes is far above both and far below what could hurt.
-    message_bytes_max=8_000_000,
+    # (5000 candles). Eight megabytes is far above both and far below what could hurt a decoder; the tape takes
+    # more, so that even an absurd message is evidence and not a lost connection.
+    message_bytes_max=64_000_000,
+    decode_bytes_max=8_000_000,
 )
 
 # docs: websocket/subscriptions. `trades` carries no sequence number and no snapshot flag, and its ids are hashes

@@ -109,27 +109,39 @@ class WireMeta(msgspec.Struct, gc=False):
 
 
 class TradesMessage(msgspec.Struct, gc=False, tag_field="channel", tag="trades"):
+    """`trades`: several prints, of one block or more."""
+
     data: list[WireTrade]
 
 
 class CandleMessage(msgspec.Struct, gc=False, tag_field="channel", tag="candle"):
+    """`candle`: one candle as it stands (documents say a list)."""
+
     # docs say an array, the venue sends one object: both are read.
     data: WireCandle | list[WireCandle]
 
 
 class BboMessage(msgspec.Struct, gc=False, tag_field="channel", tag="bbo"):
+    """`bbo`: best bid and offer."""
+
     data: WireBbo
 
 
 class BookMessage(msgspec.Struct, gc=False, tag_field="channel", tag="l2Book"):
+    """`l2Book`: a whole book."""
+
     data: WireBook
 
 
 class MidsMessage(msgspec.Struct, gc=False, tag_field="channel", tag="allMids"):
+    """`allMids`: mid prices by instrument."""
+
     data: WireMids
 
 
 class ContextMessage(msgspec.Struct, gc=False, tag_field="channel", tag="activeAssetCtx"):
+    """`activeAssetCtx`: one instrument's context."""
+
     data: WireCoinContext
 
 
