@@ -88,7 +88,9 @@ def test_the_sizes_and_marks_in_the_page_are_the_ones_in_the_code() -> None:
 def test_the_body_of_the_example_also_travels_compressed() -> None:
     disk = disk_with({SEGMENT: example()})
     (block,) = [item for item in walk(disk, segments_of(disk)[0], TAPE_ID) if isinstance(item, Block)]
-    sources, kinds, walls, monos, payloads = decode_columns(block.header, example()[-111:])
+    sources, kinds, walls, monos, payloads = decode_columns(
+        block.header, example()[-111:], zstandard.ZstdDecompressor()
+    )
     packed = encode_block(
         TAPE_ID,
         0,

@@ -135,14 +135,14 @@ def body_is_intact(header: BlockHeader, stored: bytes) -> bool:
     return len(stored) == header.stored_bytes and crc32(stored) == header.body_crc
 
 
-def _raw_body(header: BlockHeader, stored: bytes) -> bytes:
+def _raw_body(header: BlockHeader, stored: bytes, zstd: zstandard.ZstdDecompressor) -> bytes:
     if not body_is_intact(header, stored):
         raise Illegible("the body's checksum does not match")
     if header.codec == CODEC_PLAIN:
         raw = stored
     elif header.codec == CODEC_ZSTD:
         try:
-            raw = zstandard.ZstdDecompressor().decompress(stored, max_output_size=header.raw_bytes)
+            raw = zstd.decompress(stored, max_output_size=header.raw_bytes)
         except zstandard.ZstdError as error:
             raise Illegible(f"the body does not unpack: {error}") from error
     else:
@@ -167,9 +167,12 @@ def _read_sources(raw: bytes) -> tuple[list[Source], int]:
     return sources, at
 
 
-def decode_columns(header: BlockHeader, stored: bytes) -> Columns:
-    """The frames of a block, column by column. Raises Illegible if the body is not what was written."""
-    raw = _raw_body(header, stored)
+def decode_columns(header: BlockHeader, stored: bytes, zstd: zstandard.ZstdDecompressor | None = None) -> Columns:
+    """The frames of a block, column by column. Raises Illegible if the body is not what was written.
+
+    `zstd` is the calling thread's own, worth keeping: to make one costs as much as to unpack a small block.
+    """
+    raw = _raw_body(header, stored, zstd or zstandard.ZstdDecompressor())
     count = header.count
     try:
         table, at = _read_sources(raw)

@@ -6,6 +6,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 
+import zstandard
+
 from everytick.model.frame import Frame
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, Illegible, decode_columns, frames_of, parse_block_header
@@ -109,6 +111,7 @@ class TapeReader:
     def __init__(self, disk: Disk, tail: Tail | None = None) -> None:
         self._disk = disk
         self._tail = tail
+        self._zstd = zstandard.ZstdDecompressor()
         self._segments: list[_SegmentIndex] = []
         self._tape_id: bytes | None = None
         self._body_damage: list[Damage] = []
@@ -220,7 +223,7 @@ class TapeReader:
         if header is None or header.first_offset != first_offset:
             raise Illegible("the block header is no longer what it was")
         stored = segment.window.get(position + BLOCK_HEADER_BYTES, header.stored_bytes)
-        return frames_of(first_offset, decode_columns(header, stored))
+        return frames_of(first_offset, decode_columns(header, stored, self._zstd))
 
     def _report(self, segment: _SegmentIndex, position: int, reason: str, lost_from: int, lost_to: int) -> None:
         if (segment.name, position) in self._bad_blocks:

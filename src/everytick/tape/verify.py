@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import zstandard
 
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, Illegible, decode_columns
@@ -39,6 +40,7 @@ def verify(disk: Disk) -> TapeReport:
     """
     segments = segments_of(disk)
     tape_id = tape_id_of(disk, segments)
+    zstd = zstandard.ZstdDecompressor()
     blocks = frames = size = 0
     damage: list[Damage] = []
     holes: list[tuple[int, int]] = []
@@ -51,7 +53,7 @@ def verify(disk: Disk) -> TapeReport:
             damage.append(wrong)
         account = Account(segment)
         for item in walk(disk, segment, tape_id, check_body=False):
-            checked = _unpacked(disk, segment, item)
+            checked = _unpacked(disk, segment, item, zstd)
             if isinstance(checked, Spoiled):
                 account.bad(checked)
             elif account.good(checked, segment.limit):
@@ -73,14 +75,16 @@ def verify(disk: Disk) -> TapeReport:
     )
 
 
-def _unpacked(disk: Disk, segment: SegmentName, item: Block | Spoiled) -> Block | Spoiled:
+def _unpacked(
+    disk: Disk, segment: SegmentName, item: Block | Spoiled, zstd: zstandard.ZstdDecompressor
+) -> Block | Spoiled:
     """The same item, or spoiled if the body is not what a writer makes."""
     if isinstance(item, Spoiled):
         return item
     header = item.header
     stored = disk.read(segment.name, item.position + BLOCK_HEADER_BYTES, header.stored_bytes)
     try:
-        decode_columns(header, stored)
+        decode_columns(header, stored, zstd)
     except Illegible as error:
         return Spoiled(item.position, header.block_bytes, str(error), header)
     return item
