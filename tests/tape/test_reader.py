@@ -170,3 +170,20 @@ def test_one_thread_appends_one_commits_and_others_follow() -> None:
     assert followed == [list(range(total + 1))] * 2
     assert writer.watermark == total + 1
     assert writer.pending_bytes == 0
+
+
+def test_a_reader_of_a_long_tape_keeps_few_indexes_and_reports_damage_once() -> None:
+    disk, frames = tape_of([5] * 60, length=200, segment_bytes_max=1_024)
+    segments = segments_of(disk)
+    assert len(segments) > 10
+    end = len(frames)
+    for segment in segments[:-1]:
+        disk.flip_bit(segment.name, 8 * (disk.size(segment.name) - 1))
+    reader = TapeReader(disk)
+    once = read_all(disk, end, reader)
+    damage = reader.damage
+    assert len(damage) == len(segments) - 1
+    assert read_all(disk, end, reader) == once
+    assert reader.read(0, end, end) == once
+    assert reader.damage == damage
+    assert sum(len(segment.firsts) > 0 for segment in reader._segments) <= 2

@@ -2,107 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
 
 import zstandard
 
 from everytick.model.frame import Frame
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, Illegible, decode_columns, frames_of, parse_block_header
-from everytick.tape.scan import Account, Damage, Spoiled, Window, header_damage, next_item, tape_id_of
-from everytick.tape.segment import SEGMENT_HEADER_BYTES, SegmentName, segments_of
+from everytick.tape.index import SegmentIndex
+from everytick.tape.scan import Damage, tape_id_of
+from everytick.tape.segment import segments_of
 from everytick.tape.tail import Tail
 
-
-class _SegmentIndex:
-    """Where the blocks of one segment stand. Grows as far as it is asked to, never reads a body."""
-
-    def __init__(self, disk: Disk, segment: SegmentName, tape_id: bytes | None) -> None:
-        self._disk = disk
-        self._segment = segment
-        self.window = Window(disk, segment.name)
-        self.name = segment.name
-        self.first_offset = segment.first_offset
-        self.limit = segment.limit
-        self.firsts: array[int] = array("Q")
-        self.ends: array[int] = array("Q")
-        self.positions: array[int] = array("Q")
-        self._repeats: dict[int, list[int]] = {}  # first offset -> where recovery wrote the block once more
-        self.account = Account(segment)
-        self.durable = 0
-        self._tape_id = tape_id
-        self._position = SEGMENT_HEADER_BYTES
-        self._is_finished = False
-
-    @property
-    def end(self) -> int:
-        """The offset after the last block found so far."""
-        return self.ends[-1] if self.ends else self.first_offset
-
-    def end_at(self, limit: int) -> None:
-        """A newer segment begins at `limit`: what stands here beyond it does not count."""
-        self.limit = limit
-        while self.ends and self.firsts[-1] >= limit:
-            del self.firsts[-1], self.ends[-1], self.positions[-1]
-
-    def find(self, offset: int) -> int | None:
-        """The number of the block that holds `offset`, or of the first one after it; None if not there yet."""
-        while self.end <= offset or not self.ends:
-            if not self.advance():
-                return None
-        at = bisect_right(self.firsts, offset) - 1
-        return at if at >= 0 and offset < self.ends[at] else at + 1
-
-    def places(self, at: int) -> Iterator[int]:
-        """Where the block stands, and then, if that is not enough, where recovery wrote it once more."""
-        yield self.positions[at]
-        if at == len(self.firsts) - 1:
-            self.advance()  # repeats stand right behind their block: have them found
-        yield from self._repeats.get(self.firsts[at], ())
-
-    def advance(self) -> bool:
-        """Find one more block; False if there is none (yet)."""
-        while not self._is_finished:
-            if self._position >= self.window.size and self._position >= self.window.refresh() and self.limit is None:
-                return False
-            item = next_item(self.window, self._position, self._tape_id, check_body=False)
-            if item is None:
-                self._finish()
-                return False
-            if isinstance(item, Spoiled):
-                # The unfinished end of the last segment is a block being written, not damage.
-                if item.is_tail and self.limit is None:
-                    self.window.refresh()
-                    return False
-                self._position += item.length
-                self.account.bad(item)
-                continue
-            if self.limit is not None and item.header.first_offset >= self.limit:
-                self._finish()
-                return False
-            self._position += item.header.block_bytes
-            if self.account.good(item, self.limit):
-                self._check_header(item.header.tape_id)
-                self.firsts.append(item.header.first_offset)
-                self.ends.append(item.header.end_offset)
-                self.positions.append(item.position)
-                self.durable = max(self.durable, item.header.durable)
-                return True
-            if self.firsts and item.header.first_offset == self.firsts[-1]:
-                self._repeats.setdefault(item.header.first_offset, []).append(item.position)
-        return False
-
-    def _check_header(self, tape_id: bytes) -> None:
-        """Look at the segment's own header once it must be there: it is written together with the first block."""
-        self._tape_id = self._tape_id or tape_id
-        if not self.firsts and (wrong := header_damage(self._disk, self._segment, self._tape_id)) is not None:
-            self.account.damage.append(wrong)
-
-    def _finish(self) -> None:
-        self._is_finished = True
-        self.account.finish(self.limit)
+# The index of a segment full of small blocks takes a few megabytes: only those in use are kept.
+_INDEXES_MAX = 2
 
 
 class TapeReader:
@@ -112,10 +25,10 @@ class TapeReader:
         self._disk = disk
         self._tail = tail
         self._zstd = zstandard.ZstdDecompressor()
-        self._segments: list[_SegmentIndex] = []
+        self._segments: list[SegmentIndex] = []
         self._tape_id: bytes | None = None
-        self._body_damage: list[Damage] = []
-        self._bad_blocks: set[tuple[str, int]] = set()
+        self._in_use: list[SegmentIndex] = []
+        self._damage: dict[tuple[str, int], Damage] = {}  # by place: what is met twice is reported once
         self._frames: list[Frame] = []  # the block or group read last, its offsets without holes
         self._first = 0
         self._end = 0
@@ -145,8 +58,9 @@ class TapeReader:
     @property
     def damage(self) -> list[Damage]:
         """Every damaged place met so far."""
-        met = [found for segment in self._segments for found in segment.account.damage]
-        return met + self._body_damage
+        for segment in self._in_use:
+            self._note(segment.account.damage)
+        return list(self._damage.values())
 
     def first_offset(self) -> int:
         """Where the tape begins; 0 for an empty one."""
@@ -170,6 +84,7 @@ class TapeReader:
         if not self._segments:
             return 0, 0
         last = self._segments[-1]
+        self._use(last)
         while last.advance():
             pass
         return last.end, max(last.durable, last.first_offset)
@@ -181,7 +96,7 @@ class TapeReader:
             return True
         is_fresh = False
         while offset < until:
-            segment = self._segment(offset)
+            segment = self._use(self._segment(offset))
             at = segment.find(offset) if segment is not None else None
             if segment is None or at is None:
                 if segment is not None and segment.limit is not None and segment.limit < until:
@@ -198,7 +113,7 @@ class TapeReader:
             offset = segment.ends[at]
         return False
 
-    def _load_block(self, segment: _SegmentIndex, at: int) -> bool:
+    def _load_block(self, segment: SegmentIndex, at: int) -> bool:
         """Put a block's frames in `_frames`; False if it is spoiled, and so are the repeats of it."""
         first, end = segment.firsts[at], segment.ends[at]
         frames: list[Frame] | None = None
@@ -218,27 +133,41 @@ class TapeReader:
         self._keep(frames)
         return True
 
-    def _decoded(self, segment: _SegmentIndex, first_offset: int, position: int) -> list[Frame]:
+    def _decoded(self, segment: SegmentIndex, first_offset: int, position: int) -> list[Frame]:
         header = parse_block_header(segment.window.get(position, BLOCK_HEADER_BYTES))
         if header is None or header.first_offset != first_offset:
             raise Illegible("the block header is no longer what it was")
         stored = segment.window.get(position + BLOCK_HEADER_BYTES, header.stored_bytes)
         return frames_of(first_offset, decode_columns(header, stored, self._zstd))
 
-    def _report(self, segment: _SegmentIndex, position: int, reason: str, lost_from: int, lost_to: int) -> None:
-        if (segment.name, position) in self._bad_blocks:
-            return
-        self._bad_blocks.add((segment.name, position))
+    def _report(self, segment: SegmentIndex, position: int, reason: str, lost_from: int, lost_to: int) -> None:
         header = parse_block_header(segment.window.get(position, BLOCK_HEADER_BYTES))
         length = header.block_bytes if header is not None else BLOCK_HEADER_BYTES
-        self._body_damage.append(Damage(segment.name, position, length, reason, lost_from, lost_to))
+        self._note([Damage(segment.name, position, length, reason, lost_from, lost_to)])
+
+    def _note(self, damage: list[Damage]) -> None:
+        for found in damage:
+            self._damage.setdefault((found.file, found.position), found)
+
+    def _use(self, segment: SegmentIndex | None) -> SegmentIndex | None:
+        """The same segment, now in use; the one that was used longest ago gives its memory back."""
+        if segment is None or (self._in_use and self._in_use[-1] is segment):
+            return segment
+        if segment in self._in_use:
+            self._in_use.remove(segment)
+        self._in_use.append(segment)
+        if len(self._in_use) > _INDEXES_MAX:
+            oldest = self._in_use.pop(0)
+            self._note(oldest.account.damage)
+            oldest.forget()
+        return segment
 
     def _keep(self, frames: list[Frame]) -> None:
         self._frames = frames
         self._first = frames[0].offset
         self._end = self._first + len(frames)
 
-    def _segment(self, offset: int) -> _SegmentIndex | None:
+    def _segment(self, offset: int) -> SegmentIndex | None:
         at = bisect_right(self._segments, offset, key=_first_offset) - 1
         if at >= 0:
             return self._segments[at]
@@ -255,9 +184,9 @@ class TapeReader:
                 continue
             if self._segments:
                 self._segments[-1].end_at(segment.first_offset)
-            self._segments.append(_SegmentIndex(self._disk, segment, self._tape_id))
+            self._segments.append(SegmentIndex(self._disk, segment, self._tape_id))
         return len(self._segments) > len(known)
 
 
-def _first_offset(segment: _SegmentIndex) -> int:
+def _first_offset(segment: SegmentIndex) -> int:
     return segment.first_offset
