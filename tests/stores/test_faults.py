@@ -63,6 +63,8 @@ def test_whichever_write_or_sync_fails_the_batch_applies_once_in_the_end(tmp_pat
             for batch in tape:
                 trouble = attempt(store, batch)
                 if trouble:
+                    # After a failed write or sync only a connection that reads the file anew may go on.
+                    assert (store._connection is None) is (result == apsw.SQLITE_IOERR)
                     retries += 1
                     assert f"{fail_at}.sqlite" in trouble
                     store.apply(batch)

@@ -100,7 +100,7 @@ def test_the_files_belong_to_their_owner_alone(tmp_path: Path) -> None:
 
 def test_a_commit_is_synced_and_the_log_is_bounded(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store.sqlite"))
-    connection = store._connection  # type: ignore[attr-defined]
+    connection = store._connection
     settings = {name: connection.pragma(name) for name in ("journal_mode", "synchronous", "journal_size_limit")}
     store.close()
     assert settings == {"journal_mode": "wal", "synchronous": 2, "journal_size_limit": 64 * 1024 * 1024}
@@ -122,7 +122,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
     open_store(path).close()
     reader = open_reader(path)
     with pytest.raises(apsw.ReadOnlyError):
-        reader._connection.execute("DELETE FROM checkpoint")  # type: ignore[attr-defined]
+        reader._connection.execute("DELETE FROM checkpoint")
     reader.close()
 
 
@@ -136,7 +136,7 @@ def test_no_question_reads_a_whole_table_or_sorts_one(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store.sqlite"))
     store.apply(one_of_each())
     reader = store.reader()
-    connection = reader._connection  # type: ignore[attr-defined]
+    connection = reader._connection
     asked: list[str] = []
     connection.exec_trace = lambda _cursor, text, _values: asked.append(text) or True
     one, many = RowQuery((ALL[0],), after=(5, 1, 5)), RowQuery(tuple(ALL), descending=False)

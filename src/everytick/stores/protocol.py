@@ -182,7 +182,7 @@ class Reader(Protocol):
     def candles(self, query: RowQuery) -> list[CandleRow]: ...
 
     def gaps(self, streams: Sequence[Stream], *, open_only: bool, limit: int) -> list[Gap]:
-        """Newest first by (from_ns, offset)."""
+        """Newest first by (from_ns, offset, first_id)."""
         ...
 
     def seams(self, streams: Sequence[Stream], *, limit: int) -> list[Seam]:

@@ -48,8 +48,8 @@ DUMPED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "ts_recv_ns",
         ),
         "gaps": (
-            *("stream", "from_ns", "offset", "to_ns", "kind", "cause", "state", "estimated_missing"),
-            *("first_id", "last_id", "ts_recv_ns"),
+            *("stream", "from_ns", "offset", "first_id", "to_ns", "kind", "cause", "state"),
+            *("estimated_missing", "last_id", "ts_recv_ns"),
         ),
         "coverage": ("stream", "from_ns", "to_ns", "cover", "offset"),
         "states": ("key", "state"),

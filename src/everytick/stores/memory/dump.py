@@ -94,4 +94,4 @@ def _seams(held: Tables) -> Iterator[Line]:
 def _gaps(held: Tables) -> Iterator[Line]:
     for key, row in sorted(held.gaps.items(), key=_first):
         words = (row.kind.value, row.cause, row.state.value)
-        yield (*key, row.to_ns, *words, row.estimated_missing, row.first_id, row.last_id, row.ts_recv_ns)
+        yield (*key, row.to_ns, *words, row.estimated_missing, row.last_id, row.ts_recv_ns)

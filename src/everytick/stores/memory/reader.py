@@ -53,15 +53,15 @@ class MemoryReader:
             return [self._candle_row(key) for key in page(keys, query, self._numbers(query.streams))]
 
     def gaps(self, streams: Sequence[Stream], *, open_only: bool, limit: int) -> list[Gap]:
-        """Newest first by (from_ns, offset), then by stream number."""
+        """Newest first by (from_ns, offset, first_id), then by stream number."""
         with self._lock:
             numbers = self._numbers(streams)
             found = [
-                (gap.from_ns, gap.offset, number, gap)
-                for (number, _, _), gap in self._tables.gaps.items()
+                (gap.from_ns, gap.offset, gap.first_id, number, gap)
+                for (number, *_), gap in self._tables.gaps.items()
                 if number in numbers and (gap.state in GAP_STATES_OPEN or not open_only)
             ]
-        return [gap for _, _, _, gap in sorted(found, key=lambda one: one[:3], reverse=True)[:limit]]
+        return [one[-1] for one in sorted(found, key=lambda one: one[:4], reverse=True)[:limit]]
 
     def seams(self, streams: Sequence[Stream], *, limit: int) -> list[Seam]:
         """Newest first by offset, then by stream number."""

@@ -28,7 +28,7 @@ class Tables:
     mids: dict[tuple[int, int, int], Mid] = field(default_factory=dict)
     quarantined: dict[tuple[int, int], Quarantined] = field(default_factory=dict)
     seams: dict[tuple[int, int], Seam] = field(default_factory=dict)
-    gaps: dict[tuple[int, int, int], Gap] = field(default_factory=dict)
+    gaps: dict[tuple[int, int, int, int], Gap] = field(default_factory=dict)
     coverage: dict[tuple[int, int], Interval] = field(default_factory=dict)
     states: dict[str, bytes] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def staged(batch: Batch, held: Tables) -> Tables:
     for seam in batch.seams:
         add(held.seams, new.seams, (number(seam.stream), seam.offset), seam)
     for gap in batch.gaps:
-        new.gaps[number(gap.stream), gap.from_ns, gap.offset] = gap
+        new.gaps[number(gap.stream), gap.from_ns, gap.offset, gap.first_id] = gap
     for interval in batch.cover_dropped:
         number(interval.stream)
     for interval in batch.cover_put:

@@ -138,19 +138,19 @@ CREATE TABLE gaps (
     stream INTEGER NOT NULL,
     from_ns INTEGER NOT NULL,
     offset INTEGER NOT NULL,
+    first_id INTEGER NOT NULL,
     to_ns INTEGER NOT NULL,
     kind TEXT NOT NULL,
     cause TEXT NOT NULL,
     state TEXT NOT NULL,
     estimated_missing INTEGER NOT NULL,
-    first_id INTEGER NOT NULL,
     last_id INTEGER NOT NULL,
     ts_recv_ns INTEGER NOT NULL,
-    PRIMARY KEY (stream, from_ns, offset)
+    PRIMARY KEY (stream, from_ns, offset, first_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Counting and listing the gaps that still need someone must not cost more as the settled ones pile up.
-CREATE INDEX gaps_open ON gaps (stream, from_ns, offset) WHERE state IN ('open', 'backfilling');
+CREATE INDEX gaps_open ON gaps (stream, from_ns, offset, first_id) WHERE state IN ('open', 'backfilling');
 
 CREATE TABLE coverage (
     stream INTEGER NOT NULL,
