@@ -101,7 +101,7 @@ def test_the_dump_spells_every_column_exactly(store: Store, read: Read) -> None:
         '["contexts",9,12000000,4,"123.4","-0.0000125","105000.5",null,"1","-0.0001",null,"-0.0001"]',
         '["quarantine",8,-1,"hyperliquid","ws","broken_json","px","NaN\\u0000",7,"AP97"]',
         '["seams",1,5,5,"gap","cut",30,1,2,3]',
-        '["gaps",1,5000000,5,14000000,"suspected","cut","open",-1,-1,-1,5]',
+        '["gaps",1,5000000,5,-1,14000000,"suspected","cut","open",-1,-1,5]',
         '["coverage",1,5000000,14000000,"suspected",0]',
         '["states","","AA=="]',
         '["counts","frames",10]',

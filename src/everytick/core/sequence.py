@@ -9,6 +9,8 @@ ends on may be cut (a replay stops inside a block), so it counts as observed onl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from everytick.model.event import Candle, CandleState
@@ -35,6 +37,7 @@ class StreamState(msgspec.Struct):
     awaits_first: bool = False  # asked for in this epoch, and no message yet
     cause: str = ""  # why the last connection ended
     newest_ns: int = -1  # newest event time held, -1 before the first
+    newest_id: int = -1  # DENSE: the newest id seen, -1 before the first
     cover_from_ns: int = -1  # start of the observed interval that is growing
     cover_offset: int = -1  # the frame that began it
     candle: Candle | None = None  # BARS: the newest candle
@@ -110,6 +113,66 @@ def judge_first(
     state.cover_offset = place.offset
     advance(state, newest_ns)
     return Judgement(seam, gap, (*closed, doubt) if doubt.from_ns < doubt.to_ns else closed)
+
+
+def judge_dense(
+    stream: Stream, state: StreamState, epoch: int, trades: Sequence[tuple[int, int]], place: Place
+) -> list[Judgement]:
+    """Judge one message of a stream whose ids have no holes: (id, event ns) in ascending order of id.
+
+    Any connection's message counts, since the ids alone are the proof: that is what lets a new connection be up
+    before the old one goes. An id beyond the next one shows exactly which are missing.
+    """
+    found = []
+    is_first = state.awaits_first and epoch == state.epoch
+    if is_first:
+        state.awaits_first = False
+    if state.newest_id < 0:
+        first_id, first_ns = trades[0]
+        found.append(Judgement(_seam(stream, Verdict.FIRST, "", 0, 0, first_ns, place)))
+        _begin_cover(state, first_ns, 0, place)
+        state.newest_id, state.newest_ns = first_id, first_ns
+        is_first = False
+    before_ns = state.newest_ns
+    has_gap = False
+    for trade_id, ts_ns in trades:
+        if trade_id > state.newest_id + 1:
+            has_gap = True
+            cause = state.cause if is_first else "lost"
+            found.append(_ids_missed(stream, state, cause, trade_id, ts_ns, place))
+        if trade_id > state.newest_id:
+            state.newest_id = trade_id
+            advance(state, ts_ns)
+    if is_first:
+        verdict = Verdict.GAP if has_gap else Verdict.LOSSLESS
+        shared = 0 if has_gap else 1
+        found.append(Judgement(_seam(stream, verdict, state.cause, shared, before_ns, trades[0][1], place)))
+    return found
+
+
+def _ids_missed(stream: Stream, state: StreamState, cause: str, trade_id: int, ts_ns: int, place: Place) -> Judgement:
+    before_ns = state.newest_ns
+    closed = observed(stream, state)
+    # Two gaps may lie in one millisecond: then one interval of a millisecond stands for both.
+    doubt_from = max(before_ns, state.cover_from_ns)
+    doubt_to = max(ts_ns, before_ns + NS_PER_MS)
+    doubt = (Interval(stream, doubt_from, doubt_to, Cover.MISSING, place.offset),) if doubt_from < doubt_to else ()
+    gap = Gap(
+        stream=stream,
+        from_ns=before_ns,
+        to_ns=max(ts_ns, before_ns),
+        offset=place.offset,
+        kind=GapKind.RESTART if cause == CAUSE_RESTART else GapKind.PROVED,
+        cause=cause,
+        state=GapState.OPEN,
+        estimated_missing=trade_id - state.newest_id - 1,
+        first_id=state.newest_id + 1,
+        last_id=trade_id - 1,
+        ts_recv_ns=place.ts_recv_ns,
+    )
+    state.cover_from_ns = max(doubt_to, state.cover_from_ns)
+    state.cover_offset = place.offset
+    return Judgement(None, gap, (*closed, *doubt))
 
 
 def advance(state: StreamState, newest_ns: int) -> None:

@@ -51,11 +51,36 @@ class RequestFailed(msgspec.Struct, frozen=True):
     status: int = 0
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """A verdict on one gap, named by its identity: `state` is a GapState, `cause` says why.
+
+    On the tape like everything else, so that a rebuilt store holds the same verdict.
+    """
+
+    stream: str
+    from_ns: int
+    offset: int
+    first_id: int
+    state: str
+    cause: str
+
+
+class Covered(msgspec.Struct, frozen=True):
+    """Everything that `source` has of these streams (by key) over [from_ns, to_ns) is on the tape before this."""
+
+    streams: list[str]
+    from_ns: int
+    to_ns: int
+    source: str
+
+
 _encode = msgspec.json.Encoder().encode
 _asked = msgspec.json.Decoder(Asked)
 
 
-def control_payload(fact: Started | Connected | Subscribed | Disconnected | RequestFailed) -> bytes:
+def control_payload(
+    fact: Started | Connected | Subscribed | Disconnected | RequestFailed | Judged | Covered,
+) -> bytes:
     """The payload of the control frame that states `fact`."""
     return _encode(fact)
 

@@ -118,7 +118,21 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
-Event = Trade | Candle | Quote | BookSnapshot | MidPrices | AssetContext | Notice
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The venue's history answered in full: of this stream it has nothing else within these bounds, both inclusive.
+
+    By id where `first_id` is not -1, else by time. What we miss inside and do not find in the same frame is a hole
+    of the venue's own.
+    """
+
+    stream: Stream
+    first_id: int = -1
+    last_id: int = -1
+    from_ns: int = -1
+    to_ns: int = -1
+
+
+Event = Trade | Candle | Quote | BookSnapshot | MidPrices | AssetContext | Notice | Answered
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,8 @@ class FrameKind(IntEnum):
     SUBSCRIBE = 19  # streams were asked for on this connection (payload: Subscribed)
     DISCONNECT = 20  # a connection is gone (payload: Disconnected)
     FAILED = 21  # a request got no usable answer (payload: RequestFailed); never an empty answer
+    JUDGED = 22  # a verdict on one gap that no message can give (payload: Judged)
+    COVERED = 23  # streams are complete over an interval by another source (payload: Covered)
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

@@ -65,8 +65,8 @@ class Seam(msgspec.Struct, frozen=True, gc=False):
 class Gap(msgspec.Struct, frozen=True, gc=False):
     """An interval that we know to exist and may not hold, both ends inclusive, in venue time.
 
-    Identity: (stream, from_ns, offset). `first_id`/`last_id` are exact where the venue's ids are dense,
-    else -1; `estimated_missing` is -1 where the count cannot be known. `offset` is the frame that showed it.
+    Identity: (stream, from_ns, offset, first_id). `first_id`/`last_id` are exact where the venue's ids are
+    dense, else -1; `estimated_missing` is -1 where the count cannot be known. `offset` is the frame that showed it.
     """
 
     stream: Stream

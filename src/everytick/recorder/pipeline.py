@@ -15,8 +15,9 @@ from everytick.core import sequence
 from everytick.core.sequence import CAUSE_RESTART, Judgement, Place, StreamState
 from everytick.core.validate import decimal_text
 from everytick.errors import Fatal
-from everytick.model.control import Disconnected, Subscribed
+from everytick.model.control import Covered, Disconnected, Judged, Subscribed
 from everytick.model.event import (
+    Answered,
     AssetContext,
     BookSnapshot,
     Candle,
@@ -28,16 +29,20 @@ from everytick.model.event import (
     Trade,
 )
 from everytick.model.frame import Frame, FrameKind
+from everytick.model.ledger import GapState
 from everytick.model.stream import Kind, Stream, parse_stream
 from everytick.recorder.known import KnownTrades
+from everytick.recorder.repair import Repairs
 from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Store
-from everytick.venues.protocol import Venue
+from everytick.venues.protocol import Rule, Venue
 
 CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
 EXCERPT_BYTES_MAX = 2_000
 
 _subscribed = msgspec.json.Decoder(Subscribed)
 _disconnected = msgspec.json.Decoder(Disconnected)
+_judged = msgspec.json.Decoder(Judged)
+_covered = msgspec.json.Decoder(Covered)
 _state_json = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StreamState)
 
@@ -49,6 +54,7 @@ class Pipeline:
         self._venues = venues
         self._store = store
         self._known: dict[Stream, KnownTrades] = {}
+        self._repairs = Repairs(store)
         self._states = {parse_stream(key): _state.decode(text) for key, text in store.states().items()}
         self._touched: set[Stream] = set()
         self._grown: set[Stream] = set()
@@ -81,6 +87,7 @@ class Pipeline:
                 self._control(frame)
             else:
                 self._message(frame)
+            self._repairs.settle(self._batch)
         if expected != offset_to:
             self._lose(expected, offset_to)
         if frames:
@@ -111,6 +118,20 @@ class Pipeline:
             self._end(CAUSE_RESTART)
         elif frame.kind is FrameKind.FAILED:
             self._counts["requests_failed"] += 1
+        elif frame.kind is FrameKind.JUDGED:
+            self._judge(_judged.decode(frame.payload))
+        elif frame.kind is FrameKind.COVERED:
+            covered = _covered.decode(frame.payload)
+            place = Place(frame.offset, frame.source.epoch, frame.ts_recv_ns)
+            for key in covered.streams:
+                stream = parse_stream(key)
+                self._repairs.covered(stream, covered.from_ns, covered.to_ns, place, self._batch)
+
+    def _judge(self, verdict: Judged) -> None:
+        identity = (verdict.from_ns, verdict.offset, verdict.first_id)
+        stream, state = parse_stream(verdict.stream), GapState(verdict.state)
+        if not self._repairs.judged(stream, identity, state, verdict.cause, self._batch):
+            self._counts["verdicts_without_gap"] += 1
 
     def _ask(self, stream: Stream, epoch: int) -> None:
         state = self._states.get(stream)
@@ -145,13 +166,18 @@ class Pipeline:
             return
         decoded = venue.decode(frame)
         trades: list[Trade] = []
+        answers: list[Answered] = []
         for event in decoded.events:
             if type(event) is Trade:
                 trades.append(event)
+            elif type(event) is Answered:
+                answers.append(event)
             else:
                 self._other(venue, frame, event)
         if trades:
             self._trades(venue, frame, trades)
+        for answer in answers:
+            self._repairs.answered(answer, Place(frame.offset, frame.source.epoch, frame.ts_recv_ns), self._batch)
         for refusal in decoded.refusals:
             self._refuse(frame, refusal)
 
@@ -178,6 +204,7 @@ class Pipeline:
         offset, ts_recv_ns = frame.offset, frame.ts_recv_ns
         old = known.fetch_old((t.ts_event_ns, t.trade_id) for t in trades) if self._may_be_old(known, trades) else {}
         repeated = 0
+        fresh: list[Trade] = []
         fresh_in_frame: set[tuple[int, int]] = set()
         oldest_ns = newest_ns = trades[0].ts_event_ns
         for index, trade in enumerate(trades):
@@ -192,6 +219,7 @@ class Pipeline:
             if before is None:
                 held[key] = values
                 put(PlacedTrade(trade, offset, ts_recv_ns))
+                fresh.append(trade)
                 if state.awaits_first:
                     fresh_in_frame.add(key)
                 continue
@@ -201,10 +229,18 @@ class Pipeline:
             if before != values:
                 path = f"trade {trade.trade_id} at {ts_ns}"
                 self._refuse(frame, Refusal(index, "conflict", path, f"held {before}, now {values}"))
-        if frame.source.epoch != state.epoch or frame.kind is not FrameKind.MESSAGE:
+        if self._repairs.is_open(stream):
+            self._repairs.filled(stream, fresh)
+        if frame.kind is not FrameKind.MESSAGE:
             return
-        if state.awaits_first:
-            place = Place(offset, state.epoch, ts_recv_ns)
+        place = Place(offset, frame.source.epoch, ts_recv_ns)
+        if venue.SEQUENCING[stream.kind] is Rule.DENSE:
+            ids = sorted((trade.trade_id, trade.ts_event_ns) for trade in trades)
+            for judgement in sequence.judge_dense(stream, state, frame.source.epoch, ids, place):
+                self._found(stream, judgement)
+        elif frame.source.epoch != state.epoch:
+            return
+        elif state.awaits_first:
             self._found(stream, sequence.judge_first(stream, state, oldest_ns, newest_ns, repeated, place))
         else:
             sequence.advance(state, newest_ns)
@@ -278,6 +314,7 @@ class Pipeline:
             self._batch.seams.append(judgement.seam)
         if judgement.gap is not None:
             self._batch.gaps.append(judgement.gap)
+            self._repairs.found(judgement.gap)
         self._batch.cover_put.extend(judgement.intervals)
 
     # What could not be kept

@@ -27,7 +27,8 @@ _OPEN = "state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(
 
 _GAPS = (
     "SELECT stream, from_ns, to_ns, offset, kind, cause, state, estimated_missing, first_id, last_id, ts_recv_ns "
-    "FROM gaps WHERE stream IN ({numbers}) {condition} ORDER BY from_ns DESC, offset DESC, first_id DESC, stream DESC LIMIT ?"
+    "FROM gaps WHERE stream IN ({numbers}) {condition} "
+    "ORDER BY from_ns DESC, offset DESC, first_id DESC, stream DESC LIMIT ?"
 )
 _SEAMS = (
     "SELECT stream, offset, epoch, verdict, cause, shared, ts_before_ns, ts_after_ns, ts_recv_ns "

@@ -1,0 +1,182 @@
+"""The open gaps of the streams: what is still missing of each, and what closes it. Proof closes a gap, nothing else.
+
+A gap of dense ids is closed by holding every id, or by the venue's own history not having them; a gap in time by an
+answer or another source that covers all of it. The store's answers and this stretch of tape decide, never a clock,
+so a rebuilt store closes the same gaps at the same offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from everytick.core.coverage import COMPLETE
+from everytick.core.idranges import IdRanges
+from everytick.core.sequence import Place
+from everytick.model.event import Answered, Trade
+from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval
+from everytick.model.stream import Kind, Stream
+from everytick.model.units import NS_PER_MS
+from everytick.stores.protocol import Batch, RowQuery, Store
+
+CAUSE_HOLE = "hole_at_venue"  # the venue's history has the neighbours of these ids and not the ids
+GAPS_MAX = 1_000_000
+PAGE_ROWS = 5_000
+
+
+@dataclass
+class OpenGap:
+    """One gap that is not settled; `missing` is None where the venue's ids are not dense."""
+
+    gap: Gap
+    missing: IdRanges | None
+
+
+class Repairs:
+    """The open gaps of one store. Belongs to the pipeline; what it finds goes into the batch it is given."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open: dict[Stream, list[OpenGap]] = {}
+        self._touched: dict[int, OpenGap] = {}
+
+    def is_open(self, stream: Stream) -> bool:
+        """Whether the stream has any open gap."""
+        return bool(self._of(stream))
+
+    def found(self, gap: Gap) -> None:
+        """A new gap was put into the batch."""
+        self._of(gap.stream).append(OpenGap(gap, _ids(gap)))
+
+    def filled(self, stream: Stream, trades: Iterable[Trade]) -> None:
+        """These trades, not held before, were accepted."""
+        open_gaps = self._of(stream)
+        if not open_gaps:
+            return
+        for trade in trades:
+            for one in open_gaps:
+                if one.missing is not None and one.missing.remove(trade.trade_id):
+                    self._touched[id(one)] = one
+                    break
+
+    def answered(self, answer: Answered, place: Place, batch: Batch) -> None:
+        """The venue's history is complete within the answer's bounds."""
+        for one in self._of(answer.stream):
+            gap = one.gap
+            if one.missing is not None and answer.first_id >= 0:
+                for first_id, last_id in one.missing.take(answer.first_id, answer.last_id):
+                    batch.gaps.append(_hole(gap, first_id, last_id, place))
+                    self._touched[id(one)] = one
+            elif (
+                one.missing is None
+                and answer.first_id < 0
+                and answer.from_ns <= gap.from_ns
+                and gap.to_ns <= answer.to_ns
+            ):
+                one.missing = IdRanges(1, 0)
+                self._touched[id(one)] = one
+
+    def judged(self, stream: Stream, identity: tuple[int, int, int], state: GapState, cause: str, batch: Batch) -> bool:
+        """A verdict from outside; whether there was such an open gap."""
+        for one in self._of(stream):
+            if (one.gap.from_ns, one.gap.offset, one.gap.first_id) == identity:
+                one.gap = msgspec.structs.replace(one.gap, state=state, cause=cause)
+                batch.gaps.append(one.gap)
+                self._forget_settled(stream)
+                return True
+        return False
+
+    def covered(self, stream: Stream, from_ns: int, to_ns: int, place: Place, batch: Batch) -> None:
+        """Another source has given all it has over [from_ns, to_ns): gaps in time inside it are closed."""
+        self.answered(Answered(stream, from_ns=from_ns, to_ns=to_ns - 1), place, batch)
+
+    def settle(self, batch: Batch) -> None:
+        """Put every gap that changed into the batch: closed when nothing of it is missing any more."""
+        if not self._touched:
+            return
+        touched, self._touched = self._touched, {}
+        for one in touched.values():
+            left = len(one.missing) if one.missing is not None else 0
+            state = GapState.OPEN if left else GapState.CLOSED
+            one.gap = msgspec.structs.replace(one.gap, state=state, estimated_missing=left)
+            batch.gaps.append(one.gap)
+        for stream in {one.gap.stream for one in touched.values()}:
+            closed = self._forget_settled(stream)
+            self._cover(stream, closed, batch)
+
+    def _forget_settled(self, stream: Stream) -> list[Gap]:
+        open_gaps = self._open[stream]
+        settled = [one.gap for one in open_gaps if one.gap.state not in (GapState.OPEN, GapState.BACKFILLING)]
+        self._open[stream] = [one for one in open_gaps if one.gap.state in (GapState.OPEN, GapState.BACKFILLING)]
+        return settled
+
+    def _cover(self, stream: Stream, closed: list[Gap], batch: Batch) -> None:
+        """Doubtful intervals that only closed gaps touched become `backfilled`."""
+        for gap in closed:
+            for interval in self._intervals(stream, gap.from_ns, gap.to_ns + NS_PER_MS, batch):
+                is_doubtful = interval.cover not in COMPLETE
+                if is_doubtful and not any(_touches(one.gap, interval) for one in self._open[stream]):
+                    batch.cover_put.append(msgspec.structs.replace(interval, cover=Cover.BACKFILLED))
+
+    def _intervals(self, stream: Stream, from_ns: int, to_ns: int, batch: Batch) -> list[Interval]:
+        reader = self._store.reader()
+        try:
+            held = {interval.from_ns: interval for interval in reader.coverage(stream, from_ns, to_ns)}
+        finally:
+            reader.close()
+        for interval in batch.cover_put:
+            if interval.stream == stream:
+                held[interval.from_ns] = interval
+        return [held[key] for key in sorted(held) if held[key].from_ns < to_ns and held[key].to_ns > from_ns]
+
+    def _of(self, stream: Stream) -> list[OpenGap]:
+        known = self._open.get(stream)
+        if known is None:
+            known = self._open[stream] = self._load(stream)
+        return known
+
+    def _load(self, stream: Stream) -> list[OpenGap]:
+        reader = self._store.reader()
+        try:
+            if stream not in reader.streams():
+                return []
+            loaded = []
+            for gap in reader.gaps([stream], open_only=True, limit=GAPS_MAX):
+                missing = _ids(gap)
+                if missing is not None:
+                    query = RowQuery(
+                        (stream,), since_ns=gap.from_ns, until_ns=gap.to_ns + 1, descending=False, limit=PAGE_ROWS
+                    )
+                    while rows := reader.trades(query):
+                        missing.remove_all(row.trade_id for row in rows)
+                        last = rows[-1]
+                        query = msgspec.structs.replace(query, after=(last.ts_event_ns, last.number, last.trade_id))
+                loaded.append(OpenGap(gap, missing))
+            return loaded
+        finally:
+            reader.close()
+
+
+def _ids(gap: Gap) -> IdRanges | None:
+    is_dense = gap.first_id >= 0 and gap.stream.kind is not Kind.CANDLES
+    return IdRanges(gap.first_id, gap.last_id) if is_dense else None
+
+
+def _hole(gap: Gap, first_id: int, last_id: int, place: Place) -> Gap:
+    return msgspec.structs.replace(
+        gap,
+        offset=place.offset,
+        kind=GapKind.PROVED,
+        cause=CAUSE_HOLE,
+        state=GapState.PERMANENT,
+        estimated_missing=last_id - first_id + 1,
+        first_id=first_id,
+        last_id=last_id,
+        ts_recv_ns=place.ts_recv_ns,
+    )
+
+
+def _touches(gap: Gap, interval: Interval) -> bool:
+    return gap.from_ns < interval.to_ns and gap.to_ns >= interval.from_ns
