@@ -72,9 +72,9 @@ def seam(stream: Stream, offset: int, verdict: Verdict = Verdict.LOSSLESS) -> Se
     return Seam(stream, offset, offset, verdict, "cut", 30, 1, 2, 3)
 
 
-def gap(stream: Stream, from_ms: int, offset: int, state: GapState = GapState.OPEN) -> Gap:
+def gap(stream: Stream, from_ms: int, offset: int, state: GapState = GapState.OPEN, first_id: int = -1) -> Gap:
     bounds = (ns_from_ms(from_ms), ns_from_ms(from_ms + 9))
-    return Gap(stream, *bounds, offset, GapKind.SUSPECTED, "cut", state, -1, -1, -1, 5)
+    return Gap(stream, *bounds, offset, GapKind.SUSPECTED, "cut", state, -1, first_id, -1, 5)
 
 
 def cover(stream: Stream, from_ms: int, to_ms: int, what: Cover = Cover.OBSERVED, offset: int = 0) -> Interval:

@@ -308,6 +308,15 @@ def test_gaps_are_put_and_listed_newest_first(store: Store, read: Read) -> None:
     assert (reader.totals().gaps, reader.totals().gaps_open) == (4, 1)
 
 
+def test_two_gaps_that_one_frame_shows_at_one_time_are_told_apart_by_their_first_id(store: Store, read: Read) -> None:
+    shown = [gap(BTC, 5, 5, first_id=first_id) for first_id in (7, 30)]
+    store.apply(Batch(0, 1, streams=[BTC], gaps=shown))
+    store.apply(Batch(1, 2, gaps=[replace(shown[0], state=GapState.CLOSED)]))
+    assert read().gaps([BTC], open_only=True, limit=9) == [shown[1]]
+    assert read().gaps([BTC], open_only=False, limit=9) == [shown[1], replace(shown[0], state=GapState.CLOSED)]
+    assert (read().totals().gaps, read().totals().gaps_open) == (2, 1)
+
+
 def test_coverage_gives_what_touches_the_range_and_is_dropped_before_it_is_put(store: Store, read: Read) -> None:
     store.apply(one_of_each())
     reader = read()
