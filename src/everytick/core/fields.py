@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -116,3 +117,13 @@ def invalid_from(trouble: BaseException, raw: Raw | bytes) -> Invalid:
     else:
         reason = "broken_json"
     return Invalid(reason, bytes(memoryview(raw)[:VALUE_BYTES_MAX]).decode("utf-8", "backslashreplace"))
+
+
+# NaN and Infinity are no JSON, but some encoders write them. Quoted, they are refused with the one value they
+# spoil instead of with the whole frame. Inside a text the quotes break the JSON, which stays refused then.
+_WORD = re.compile(rb"(?<=[:,\[])\s*(-?(?:NaN|Infinity))\s*(?=[,\]}])")
+
+
+def with_words_quoted(payload: bytes) -> bytes:
+    """The same bytes, the words NaN and Infinity quoted where a value stands."""
+    return _WORD.sub(rb'"\1"', payload)

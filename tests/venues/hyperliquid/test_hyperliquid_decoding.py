@@ -21,6 +21,7 @@ from hyperliquid_samples import (
     trade,
 )
 
+from everytick.core.checked import Checked
 from everytick.core.validate import REASONS
 from everytick.model.control import Connected, control_payload
 from everytick.model.event import (
@@ -38,7 +39,7 @@ from everytick.model.event import (
 from everytick.model.frame import FrameKind
 from everytick.model.stream import Kind, Stream
 from everytick.venues import hyperliquid
-from everytick.venues.hyperliquid.names import NUMBERS_MAX, POSITIVE, Checked
+from everytick.venues.hyperliquid.names import NUMBERS_MAX, POSITIVE
 
 TIME_NS = TIME_MS * 1_000_000
 HOUR_MS = 3_600_000

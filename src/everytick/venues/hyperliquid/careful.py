@@ -6,12 +6,15 @@ agree with. Every refusal names its reason, the path of the value and the value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Final, TypeVar
 
 from everytick.core import validate
+from everytick.core.checked import Checked
+from everytick.core.fields import LIST, TABLE, Raw, each, is_null, object_reader, value, within
+from everytick.core.refusals import Findings, read_alone, read_items, read_list, refused_whole
 from everytick.core.validate import Invalid
 from everytick.model.event import (
     AssetContext,
@@ -22,7 +25,6 @@ from everytick.model.event import (
     Level,
     MidPrices,
     Quote,
-    Refusal,
     Side,
     Trade,
 )
@@ -30,13 +32,7 @@ from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
 from everytick.venues.hyperliquid import names, wire
 from everytick.venues.hyperliquid.fast import check_candle
-from everytick.venues.hyperliquid.fields import LIST, TABLE, Raw, each, is_null, object_reader, value, within
-from everytick.venues.hyperliquid.names import Checked
 from everytick.venues.hyperliquid.rules import NAME
-
-# Eight megabytes hold millions of bad items, and each refusal is an object and a row. Past this many the rest of
-# the frame's refusals are counted in one; the raw frame is on the tape.
-REFUSALS_MAX: Final = 1_000
 
 T = TypeVar("T")
 
@@ -52,29 +48,19 @@ _asset_fields: Final = object_reader(wire.WireAsset)
 _meta_fields: Final = object_reader(wire.WireMeta)
 
 
-def refused(index: int, finding: Invalid) -> Refusal:
-    """The refusal that states a finding about the item at `index`, -1 for the whole frame."""
-    return Refusal(index, finding.reason, finding.path, finding.value)
-
-
-def refused_whole(finding: Invalid) -> Decoded:
-    """A frame of which nothing can be used."""
-    return Decoded([], [refused(-1, finding)])
-
-
 # Lists: every item on its own
 
 
 def trades(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     """A list of trades that stands at the path `at`."""
-    return _list(raw, lambda item: trade(item, ts_recv_ns), at)
+    return read_list(raw, lambda item: trade(item, ts_recv_ns), at)
 
 
 def candles(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     """A list of candles, or one candle that stands alone."""
     if bytes(raw).lstrip().startswith(b"{"):
-        return _alone(raw, lambda item: candle(item, ts_recv_ns), at)
-    return _list(raw, lambda item: candle(item, ts_recv_ns), at)
+        return read_alone(raw, lambda item: candle(item, ts_recv_ns), at)
+    return read_list(raw, lambda item: candle(item, ts_recv_ns), at)
 
 
 def contexts(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
@@ -89,7 +75,7 @@ def contexts(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
             raise Invalid("uneven_lists", f"{len(coins)} names, {len(items)} contexts", at)
     except Invalid as finding:
         return refused_whole(finding)
-    return _items(items, lambda index, item: context(coins[index], item), f"{at}[1]")
+    return read_items(items, lambda index, item: context(coins[index], item), f"{at}[1]")
 
 
 def mids(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
@@ -108,65 +94,17 @@ def mids(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     return Decoded([MidPrices(NAME, prices)] if prices or not table else [], findings.refusals())
 
 
-class Findings:
-    """What was refused in one frame, bounded."""
-
-    def __init__(self, at: str) -> None:
-        self._at = at
-        self._kept: list[Refusal] = []
-        self._beyond = 0
-
-    def add(self, index: int, finding: Invalid) -> None:
-        """Refuse the item at `index`."""
-        if len(self._kept) < REFUSALS_MAX:
-            self._kept.append(refused(index, finding.within(self._at)))
-        else:
-            self._beyond += 1
-
-    def refusals(self) -> list[Refusal]:
-        """All of them, those beyond REFUSALS_MAX as one."""
-        if not self._beyond:
-            return self._kept
-        return [*self._kept, Refusal(-1, "too_many_refused", self._at, f"{self._beyond} more")]
-
-
-def _list(raw: Raw, read: Callable[[Raw], Event], at: str) -> Decoded:
-    try:
-        items = within(at, lambda: LIST.read(raw))
-    except Invalid as finding:
-        return refused_whole(finding)
-    return _items(items, lambda _, item: read(item), at)
-
-
-def _items(items: Sequence[Raw], read: Callable[[int, Raw], Event], at: str) -> Decoded:
-    events: list[Event] = []
-    findings = Findings(at)
-    for index, item in enumerate(items):
-        try:
-            events.append(read(index, item))
-        except Invalid as finding:
-            findings.add(index, finding.within(f"[{index}]"))
-    return Decoded(events, findings.refusals())
-
-
-def _alone(raw: Raw, read: Callable[[Raw], Event], at: str) -> Decoded:
-    try:
-        return Decoded([within(at, lambda: read(raw))], [])
-    except Invalid as finding:
-        return Decoded([], [refused(0, finding)])
-
-
 # Objects: right, or refused as a whole
 
 
 def quote(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     """One best bid and offer."""
-    return _alone(raw, lambda item: _quote(item, ts_recv_ns), at)
+    return read_alone(raw, lambda item: _quote(item, ts_recv_ns), at)
 
 
 def book(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     """One whole book: a single bad level refuses it, since a book with a hole is a false book."""
-    return _alone(raw, lambda item: _book(item, ts_recv_ns), at)
+    return read_alone(raw, lambda item: _book(item, ts_recv_ns), at)
 
 
 def mids_message(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
@@ -186,7 +124,7 @@ def coin_context(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
         coin = fields.get("coin", validate.instrument)
         return fields.read("ctx", partial(context, coin))
 
-    return _alone(raw, read, at)
+    return read_alone(raw, read, at)
 
 
 def trade(raw: Raw, ts_recv_ns: int) -> Trade:

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from everytick.core.fields import TROUBLE
 from everytick.core.validate import Invalid, instrument
 from everytick.errors import Refused
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_S
-from everytick.venues.hyperliquid.fields import TROUBLE
 from everytick.venues.hyperliquid.rules import INTERVAL_MS, LIMITS, NAME, SUBSCRIPTION_TYPES, is_spot
 from everytick.venues.protocol import Tick
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
+from everytick.core.fields import TROUBLE, Raw, Shape, invalid_from, with_words_quoted, within
+from everytick.core.refusals import refused_whole
 from everytick.core.validate import Invalid
 from everytick.model.control import parse_reply
 from everytick.model.event import Decoded, Event, Notice
 from everytick.model.frame import Frame, FrameKind
 from everytick.venues.hyperliquid import careful, fast, wire
-from everytick.venues.hyperliquid.careful import refused_whole
-from everytick.venues.hyperliquid.fields import TROUBLE, Raw, Shape, invalid_from, within
 from everytick.venues.hyperliquid.rules import LIMITS
 
 NOTICE_BYTES_MAX: Final = 500
@@ -65,7 +64,7 @@ def decode_message_carefully(payload: bytes, ts_recv_ns: int) -> Decoded:
         if payload.startswith(GREETING):
             # sdk: websocket_manager. A server may greet with this line of plain text before any JSON.
             return Decoded([Notice("greeting", _text(payload))], [])
-        mended = _with_words_quoted(payload)
+        mended = with_words_quoted(payload)
         return decode_message_carefully(mended, ts_recv_ns) if mended != payload else refused_whole(finding)
     channel = envelope.channel
     if channel in _MESSAGES:
@@ -101,7 +100,7 @@ def decode_body_carefully(body: bytes, ts_recv_ns: int, read: CarefulReader) -> 
     try:
         raw = _body.read(body)
     except Invalid as finding:
-        mended = _with_words_quoted(body)
+        mended = with_words_quoted(body)
         if mended != body:
             return decode_body_carefully(mended, ts_recv_ns, read)
         return refused_whole(finding.within("body"))
@@ -144,14 +143,6 @@ _REPLIES: Final[Mapping[str, tuple[FastReader, CarefulReader]]] = {
     "meta": (lambda body, ts: [Notice("meta", f"{len(fast.universe(fast.read_meta(body)))} instruments")], _meta),
     "metaAndAssetCtxs": (lambda body, ts: fast.contexts(*fast.read_contexts(body)), careful.contexts),
 }
-
-# NaN and Infinity are no JSON, but some encoders write them. Quoted, they are refused with the one value they
-# spoil instead of with the whole frame. Inside a text the quotes break the JSON, which stays refused then.
-_WORD = re.compile(rb"(?<=[:,\[])\s*(-?(?:NaN|Infinity))\s*(?=[,\]}])")
-
-
-def _with_words_quoted(payload: bytes) -> bytes:
-    return _WORD.sub(rb'"\1"', payload)
 
 
 def _text(payload: bytes) -> str:

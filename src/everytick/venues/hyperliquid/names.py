@@ -7,11 +7,11 @@ costs time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from everytick.core import validate
+from everytick.core.checked import Checked
 from everytick.model.event import Side
 from everytick.model.stream import Kind, Stream
 from everytick.venues.hyperliquid.rules import INTERVAL_MS, NAME
@@ -20,25 +20,6 @@ from everytick.venues.hyperliquid.rules import INTERVAL_MS, NAME
 # the whole table is about 4 MB. There are under 2,000 coins.
 NUMBERS_MAX: Final = 16_384
 STREAMS_MAX: Final = 4_096
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-class Checked(dict[Key, Value], Generic[Key, Value]):
-    """A bounded table of values that `check` has passed."""
-
-    def __init__(self, check: Callable[[Key], Value], entries_max: int) -> None:
-        super().__init__()
-        self._check = check
-        self._entries_max = entries_max
-
-    def __missing__(self, key: Key) -> Value:
-        value = self._check(key)
-        if len(self) >= self._entries_max:
-            self.clear()
-        self[key] = value
-        return value
 
 
 def stream_table(kind: Kind) -> Checked[str, Stream]:
