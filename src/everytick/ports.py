@@ -76,9 +76,12 @@ class Sockets(Protocol):
     """Opens message connections (WebSocket)."""
 
     async def connect(
-        self, url: str, on_message: Callable[[bytes], None], *, message_bytes_max: int, timeout_s: float
+        self, url: str, on_messages: Callable[[list[bytes]], None], *, message_bytes_max: int, timeout_s: float
     ) -> Socket:
-        """A connection that calls `on_message` once for each message, in order. Raises Retryable."""
+        """A connection that calls `on_messages` with what each read of the network brought, in order, never empty.
+
+        The list is the callee's to keep. Raises Retryable.
+        """
         ...
 
 

@@ -87,8 +87,8 @@ async def serving(script: Script, *, tls: ssl.SSLContext | None = None, hands: b
         await asyncio.sleep(0)
 
 
-async def connect(url: str, on_message: Callable[[bytes], None], bytes_max: int = 1_000_000) -> HostSocket:
-    return await HostSockets().connect(url, on_message, message_bytes_max=bytes_max, timeout_s=2)
+async def connect(url: str, on_messages: Callable[[list[bytes]], None], bytes_max: int = 1_000_000) -> HostSocket:
+    return await HostSockets().connect(url, on_messages, message_bytes_max=bytes_max, timeout_s=2)
 
 
 def script_of(data: bytes, *, then_wait: bool = True) -> Script:
@@ -113,7 +113,7 @@ def test_every_message_arrives_once_in_order_whatever_its_form() -> None:
     async def main() -> None:
         got: list[bytes] = []
         async with serving(script_of(data)) as url:
-            socket = await connect(url, got.append)
+            socket = await connect(url, got.extend)
             await socket.closed()
         assert got == [*whole, b"binary", b"fragmented", b"late", b"last"]
 
@@ -134,7 +134,7 @@ def test_a_line_that_ends_without_a_word_is_a_cut() -> None:
     async def main() -> None:
         got: list[bytes] = []
         async with serving(script_of(frame(b"x"), then_wait=False)) as url:
-            end = await (await connect(url, got.append)).closed()
+            end = await (await connect(url, got.extend)).closed()
         assert (end.cause, end.code) == ("cut", 0)
         assert got == [b"x"]
 
@@ -154,7 +154,7 @@ def test_a_message_too_large_is_never_delivered_and_ends_the_connection(what: st
     async def main() -> None:
         got: list[bytes] = []
         async with serving(script_of(frame(b"y" * 1000) + data + frame(b"after"))) as url:
-            end = await (await connect(url, got.append, bytes_max=1000)).closed()
+            end = await (await connect(url, got.extend, bytes_max=1000)).closed()
         assert got == [b"y" * 1000], what
         assert (end.cause, end.code) == ("cut", 1009)
         assert "larger than 1000 bytes" in end.detail
@@ -169,7 +169,7 @@ def test_bytes_that_are_no_websocket_end_the_connection_as_a_cut(data: bytes) ->
     async def main() -> None:
         got: list[bytes] = []
         async with serving(script_of(frame(b"good") + data + frame(b"after"))) as url:
-            end = await (await connect(url, got.append)).closed()
+            end = await (await connect(url, got.extend)).closed()
         assert got == [b"good"]
         assert (end.cause, end.code) == ("cut", 1002)
 
@@ -252,7 +252,9 @@ def test_a_paused_reader_holds_the_sender_back_and_is_not_called_mute() -> None:
         async with serving(script) as url:
             got: list[int] = []
             sockets = HostSockets(ping_idle_s=0.05, ping_reply_s=0.05)
-            socket = await sockets.connect(url, lambda m: got.append(len(m)), message_bytes_max=2_000_000, timeout_s=2)
+            socket = await sockets.connect(
+                url, lambda m: got.extend(map(len, m)), message_bytes_max=2_000_000, timeout_s=2
+            )
             socket.pause()
             socket.send(b"go")
             await stalled.wait()
@@ -268,17 +270,17 @@ def test_a_paused_reader_holds_the_sender_back_and_is_not_called_mute() -> None:
 
 def test_a_fault_in_the_callback_ends_the_connection_and_comes_out_of_closed() -> None:
     async def main() -> None:
-        calls: list[bytes] = []
+        calls: list[list[bytes]] = []
 
-        def on_message(message: bytes) -> None:
-            calls.append(message)
+        def on_messages(messages: list[bytes]) -> None:
+            calls.append(messages)
             raise KeyError("our own bug")
 
         async with serving(script_of(frame(b"one") + frame(b"two"))) as url:
-            socket = await connect(url, on_message)
+            socket = await connect(url, on_messages)
             with pytest.raises(KeyError, match="our own bug"):
                 await socket.closed()
-        assert calls == [b"one"]
+        assert len(calls) == 1
 
     asyncio.run(main())
 
@@ -334,7 +336,7 @@ def test_wss_works_with_a_trusted_certificate_and_refuses_any_other(tmp_path: Pa
                 await connect(url, lambda _: None)
             trusting = HostSockets(ssl_context=ssl.create_default_context(cafile=str(cert)))
             got: list[bytes] = []
-            socket = await trusting.connect(url, got.append, message_bytes_max=100, timeout_s=2)
+            socket = await trusting.connect(url, got.extend, message_bytes_max=100, timeout_s=2)
             assert (await socket.closed()).cause == "closed"
         assert got == [b"secret"]
 

@@ -25,7 +25,11 @@ class Client:
         self.socket: HostSocket
         self._news = asyncio.Event()
 
-    def heard(self, message: bytes) -> None:
+    def heard(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self._heard(message)
+
+    def _heard(self, message: bytes) -> None:
         self.messages.append(message)
         self._news.set()
 

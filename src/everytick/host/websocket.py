@@ -1,4 +1,5 @@
-"""ports.Sockets over picows. The path of one message is one callback and one copy: everything else is rare."""
+"""ports.Sockets over picows. The path of one message is one callback and one copy, and what one read of the
+network brought is delivered in one call: everything else is rare."""
 
 from __future__ import annotations
 
@@ -50,15 +51,15 @@ class HostSockets:
         self._ping_reply_s = ping_reply_s
 
     async def connect(
-        self, url: str, on_message: Callable[[bytes], None], *, message_bytes_max: int, timeout_s: float
+        self, url: str, on_messages: Callable[[list[bytes]], None], *, message_bytes_max: int, timeout_s: float
     ) -> HostSocket:
-        """A connection that calls `on_message` once for each message, in order, on the event loop's thread.
+        """A connection that calls `on_messages` with each read's messages, in order, on the event loop's thread.
 
         A message longer than `message_bytes_max`, whole or in fragments, ends the connection (cause `cut`).
         `timeout_s` covers the connect and the handshake. Raises Retryable when no connection came of it,
         Refused when `url` is not a WebSocket address.
         """
-        line = _Line(on_message, message_bytes_max)
+        line = _Line(on_messages, message_bytes_max)
         try:
             async with asyncio.timeout(timeout_s):
                 transport, _ = await ws_connect(
@@ -109,7 +110,7 @@ class HostSocket:
         self._line.resume()
 
     async def closed(self) -> Closed:
-        """Wait for the end of the connection and say why. Raises what `on_message` raised, if that ended it."""
+        """Wait for the end of the connection and say why. Raises what `on_messages` raised, if that ended it."""
         end = await asyncio.shield(self._line.closed)
         # picows raises here what we know already, and complains later if nobody takes it.
         with contextlib.suppress(Exception):
@@ -124,12 +125,13 @@ class HostSocket:
 
 
 class _Line(WSListener):
-    """The listener that picows calls. `deliver` is `on_message` until the line breaks, then nothing."""
+    """The listener that picows calls. `deliver` is `on_messages` until the line breaks, then nothing."""
 
-    def __init__(self, on_message: Callable[[bytes], None], message_bytes_max: int) -> None:
+    def __init__(self, on_messages: Callable[[list[bytes]], None], message_bytes_max: int) -> None:
         self.closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self.fault: Exception | None = None
-        self._deliver = on_message
+        self._deliver = on_messages
+        self._read: list[bytes] = []  # messages of the read under way
         self._message_bytes_max = message_bytes_max
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
@@ -143,14 +145,20 @@ class _Line(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == _TEXT and frame.fin and not self._parts:
-            try:
-                self._deliver(frame.get_payload_as_bytes())
-            except Exception as fault:
-                self._stop_delivery()
-                self.fault = fault
-                raise
+            self._read.append(frame.get_payload_as_bytes())
         else:
             self._on_rare_frame(transport, frame)
+        if frame.last_in_buffer and self._read:
+            self._flush()
+
+    def _flush(self) -> None:
+        read, self._read = self._read, []
+        try:
+            self._deliver(read)
+        except Exception as fault:
+            self._stop_delivery()
+            self.fault = fault
+            raise
 
     def _on_rare_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -169,14 +177,8 @@ class _Line(WSListener):
             return
         self._parts.append(frame.get_payload_as_bytes())
         if frame.fin:
-            message = b"".join(self._parts)
+            self._read.append(b"".join(self._parts))
             self._parts, self._parts_bytes = [], 0
-            try:
-                self._deliver(message)
-            except Exception as fault:
-                self._stop_delivery()
-                self.fault = fault
-                raise
 
     def _on_close_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # From the bytes: codes of 3000 and above are a venue's own and not in the library's list.
@@ -188,6 +190,8 @@ class _Line(WSListener):
         transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._read:  # good messages in front of what broke the line
+            self._flush()
         self._stop_delivery()
         if not self.closed.done():
             self.closed.set_result(self._end or Closed("cut", 0, "the connection ended without a close message"))
@@ -216,6 +220,8 @@ class _Line(WSListener):
             asyncio.get_running_loop().call_soon(self._stop_reading)
 
     def _stop_reading(self) -> None:
+        if self._read:
+            self._flush()
         self._stop_delivery()
         self.pause()
 
@@ -240,7 +246,9 @@ class _Line(WSListener):
         asyncio.get_running_loop().call_later(CLOSE_WAIT_S, transport.disconnect, False)
 
     def _break(self, detail: str, code: WSCloseCode = WSCloseCode.MESSAGE_TOO_BIG) -> None:
-        """End the connection for what the peer sent; nothing of it is delivered any more."""
+        """End the connection for what the peer sent; what came before is delivered, nothing after."""
+        if self._read:
+            self._flush()
         self._stop_delivery()
         self._end = self._end or Closed("cut", int(code.value), detail)
         if self._transport is not None:
@@ -252,7 +260,7 @@ class _Line(WSListener):
         self._parts, self._parts_bytes = [], 0
 
 
-def _ignore(_: bytes) -> None:
+def _ignore(_: list[bytes]) -> None:
     """Messages behind the one that ended the connection."""
 
 

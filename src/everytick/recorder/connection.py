@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from everytick.core.pacing import Backoff, VenuePace
 from everytick.errors import Retryable
 from everytick.model.control import Connected, Disconnected, Subscribed, control_payload
@@ -26,6 +28,7 @@ CONNECT_TIMEOUT_S = 10.0
 TICK_S = 1.0
 # Between pausing and reading again the backlog must fall to half, or the socket would flutter.
 RESUME_SHARE = 0.5
+RESUME_LOOK_S = 0.02
 # The first knock after a cut comes quickly, since every moment away may cost a proof; the budget of connects
 # bounds how often that can happen.
 RECONNECT_FIRST_NS = NS_PER_S // 4
@@ -57,7 +60,7 @@ class Connection:
         self._streams = streams
         self._tape = tape
         self._wake_committer = wake_committer
-        self._backlog_bytes_max = backlog_bytes_max
+        self._pressure = _Pressure(backlog_bytes_max, venue.NAME, channel, telemetry)
         self._sockets = sockets
         self._clock = clock
         self._ids = ids
@@ -89,10 +92,10 @@ class Connection:
     async def _one_life(self) -> bool:
         """One connection from its first byte to its last; whether it brought more than acknowledgements."""
         session = self._venue.session(self._streams)
-        life = _Life(self._tape, session, self._clock, self._wake_committer)
+        life = _Life(self._tape, session, self._clock, self._wake_committer, self._pressure)
         socket = await self._sockets.connect(
             self._url,
-            life.on_message,
+            life.on_messages,
             message_bytes_max=self._venue.LIMITS.message_bytes_max,
             timeout_s=CONNECT_TIMEOUT_S,
         )
@@ -102,7 +105,7 @@ class Connection:
             self._tape.append(source, FrameKind.SUBSCRIBE, control_payload(Subscribed([s.key for s in self._streams])))
             for message in session.open(self._clock.mono_ns()):
                 socket.send(message)
-            life.begin(source)
+            life.begin(source, socket)
             self._up()
             closed = await self._watch(socket, session, life)
         except Retryable as lost:
@@ -116,14 +119,12 @@ class Connection:
 
     async def _watch(self, socket: Socket, session: Session, life: _Life) -> Closed:
         ending = asyncio.ensure_future(socket.closed())  # noqa: TID251 - owned right here: awaited or cancelled below
-        is_paused = False
         messages_seen = 0
         try:
             while True:
-                await asyncio.wait({ending}, timeout=TICK_S if not is_paused else TICK_S / 20)
+                await asyncio.wait({ending}, timeout=TICK_S)
                 if ending.done():
                     return ending.result()
-                is_paused = self._press_back(socket, is_paused)
                 if life.messages != messages_seen:
                     messages_seen = life.messages
                     self._progress.last_message_ns = self._clock.wall_ns()
@@ -131,7 +132,7 @@ class Connection:
                 for message in tick.send:
                     socket.send(message)
                 self._note_unconfirmed(session)
-                if tick.close and not is_paused:
+                if tick.close and not life.is_paused:
                     return Closed("mute", detail=tick.close)
         finally:
             ending.cancel()
@@ -142,19 +143,6 @@ class Connection:
             self._progress.unconfirmed = len(waiting)
             for stream in waiting:
                 self._telemetry.subscription_unconfirmed(self._venue.NAME, self._channel, stream.key)
-
-    def _press_back(self, socket: Socket, is_paused: bool) -> bool:
-        """Policy `block`: above the backlog's bound the socket is not read, so the venue feels it, not memory."""
-        pending = self._tape.pending_bytes
-        if not is_paused and pending > self._backlog_bytes_max:
-            socket.pause()
-            self._telemetry.backpressure_on(self._venue.NAME, self._channel, pending)
-            return True
-        if is_paused and pending < self._backlog_bytes_max * RESUME_SHARE:
-            socket.resume()
-            self._telemetry.backpressure_off(self._venue.NAME, self._channel)
-            return False
-        return is_paused
 
     def _up(self) -> None:
         self._progress.up = True
@@ -172,40 +160,84 @@ class Connection:
         self._telemetry.connection_down(self._venue.NAME, self._channel, closed.cause, closed.detail)
 
 
+class _Pressure(msgspec.Struct, frozen=True):
+    """Policy `block`: above the backlog's bound the socket is not read, so the venue feels it, not memory."""
+
+    backlog_bytes_max: int
+    venue: str
+    channel: str
+    telemetry: Telemetry
+
+
 class _Life:
     """One life of a connection: its messages, in order, behind the CONNECT frame that names its epoch."""
 
-    def __init__(self, tape: TapeWriter, session: Session, clock: Clock, wake_committer: Callable[[], None]) -> None:
-        self._append = tape.append
+    def __init__(
+        self,
+        tape: TapeWriter,
+        session: Session,
+        clock: Clock,
+        wake_committer: Callable[[], None],
+        pressure: _Pressure,
+    ) -> None:
+        self._tape = tape
         self._receive = session.receive
         self._mono_ns = clock.mono_ns
         self._wake = wake_committer
+        self._pressure = pressure
         self._early: list[bytes] = []
+        self._socket: Socket | None = None
         self._is_over = False
         self.source: Source | None = None
+        self.is_paused = False
         self.messages = 0
 
-    def on_message(self, payload: bytes) -> None:
-        """Called by the socket for each message."""
+    def on_messages(self, payloads: list[bytes]) -> None:
+        """Called by the socket with what one read brought."""
         source = self.source
         if source is None:
             # A venue may greet before `connect` has returned; the tape needs the CONNECT frame first.
-            self._early.append(payload)
+            self._early += payloads
             return
         if self._is_over:
             return  # after DISCONNECT: what a dying socket still delivers was never asked for
-        self._append(source, FrameKind.MESSAGE, payload)
-        self.messages += 1
-        self._receive(payload, self._mono_ns())
+        self._tape.append_many(source, FrameKind.MESSAGE, payloads)
+        self.messages += len(payloads)
+        mono_ns = self._mono_ns()
+        receive = self._receive
+        for payload in payloads:
+            receive(payload, mono_ns)
         self._wake()
+        if not self.is_paused and self._tape.pending_bytes > self._pressure.backlog_bytes_max:
+            self._press_back()
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: Source, socket: Socket) -> None:
         """The connection has its epoch: let the early messages through, then all others."""
-        self.source = source
+        self.source, self._socket = source, socket
         early, self._early = self._early, []
-        for payload in early:
-            self.on_message(payload)
+        if early:
+            self.on_messages(early)
 
     def end(self) -> None:
         """Nothing more belongs to this life."""
         self._is_over = True
+
+    def _press_back(self) -> None:
+        if self._socket is None:
+            return
+        self.is_paused = True
+        self._socket.pause()
+        pressure = self._pressure
+        pressure.telemetry.backpressure_on(pressure.venue, pressure.channel, self._tape.pending_bytes)
+        asyncio.get_running_loop().call_later(RESUME_LOOK_S, self._release)
+
+    def _release(self) -> None:
+        if self._is_over or self._socket is None:
+            return
+        pressure = self._pressure
+        if self._tape.pending_bytes > pressure.backlog_bytes_max * RESUME_SHARE:
+            asyncio.get_running_loop().call_later(RESUME_LOOK_S, self._release)
+            return
+        self.is_paused = False
+        self._socket.resume()
+        pressure.telemetry.backpressure_off(pressure.venue, pressure.channel)

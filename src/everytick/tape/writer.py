@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import zstandard
@@ -25,7 +25,8 @@ from everytick.tape.tail import Tail
 from everytick.tape.trouble import trouble_of
 
 LOCK_NAME = "LOCK"
-_Entry = tuple[Source, FrameKind, int, int, bytes]
+# One entry holds what one read of a socket brought: the queue's cost is by the read, not by the frame.
+_Entry = tuple[Source, FrameKind, int, int, Sequence[bytes], int]  # ..., wall ns, mono ns, payloads, their bytes
 
 
 def _not_open() -> int:
@@ -98,13 +99,23 @@ class TapeWriter:
 
     def append(self, source: Source, kind: FrameKind, payload: bytes) -> int:
         """Stamp and queue one frame; returns its offset. Durable only once the watermark is beyond it."""
-        size = len(payload)
-        if size > FRAME_BYTES_MAX:
-            raise Refused(f"a frame of {size} bytes; the most is {FRAME_BYTES_MAX}", path="payload", value=size)
-        self._queue.append((source, kind, self._wall(), self._mono(), payload))
+        return self.append_many(source, kind, (payload,))
+
+    def append_many(self, source: Source, kind: FrameKind, payloads: Sequence[bytes]) -> int:
+        """Queue frames that were received together, under one stamp; returns the offset of the first.
+
+        The caller gives the sequence away. Raises Refused for a frame that no block can hold.
+        """
+        sizes = list(map(len, payloads))
+        if max(sizes) > FRAME_BYTES_MAX:
+            raise Refused(
+                f"a frame of {max(sizes)} bytes; the most is {FRAME_BYTES_MAX}", path="payload", value=max(sizes)
+            )
+        size = sum(sizes)
+        self._queue.append((source, kind, self._wall(), self._mono(), payloads, size))
         self._bytes_in += size
         offset = self._next
-        self._next = offset + 1
+        self._next = offset + len(sizes)
         return offset
 
     def connect(self, venue: str, channel: str, payload: bytes) -> Source:
@@ -184,17 +195,50 @@ class TapeWriter:
 
     def _take(self) -> _Group | None:
         """Take the oldest pending frames, up to the size of a block, and build the block."""
-        entries = self._queue[:FRAMES_PER_BLOCK_MAX]
-        if not entries:
+        taken = self._take_entries()
+        if not taken:
             return None
-        sizes = list(accumulate([len(entry[4]) for entry in entries]))
-        count = max(1, bisect_right(sizes, self.settings.block_bytes_max))
-        del entries[count:]
-        del self._queue[:count]
-        sources, kinds, walls, monos, payloads = zip(*entries, strict=True)
+        sources: list[Source] = []
+        kinds: list[FrameKind] = []
+        walls: list[int] = []
+        monos: list[int] = []
+        payloads: list[bytes] = []
+        for source, kind, wall_ns, mono_ns, part, _ in taken:
+            count = len(part)
+            sources += (source,) * count
+            kinds += (kind,) * count
+            walls += (wall_ns,) * count
+            monos += (mono_ns,) * count
+            payloads += part
         columns: Columns = (sources, kinds, walls, monos, payloads)
         block = encode_block(self._tape_id, self._watermark, self._watermark, columns, self._zstd)
-        return _Group(self._watermark, columns, sizes[count - 1], block)
+        return _Group(self._watermark, columns, sum(entry[5] for entry in taken), block)
+
+    def _take_entries(self) -> list[_Entry]:
+        """Whole entries up to the size of a block; of a first one that is larger, as much as fits, at least a frame."""
+        queue, bytes_max = self._queue, self.settings.block_bytes_max
+        count = size = frames = 0
+        for *_, payloads, entry_size in queue[:FRAMES_PER_BLOCK_MAX]:
+            size += entry_size
+            frames += len(payloads)
+            if size > bytes_max or frames > FRAMES_PER_BLOCK_MAX:
+                break
+            count += 1
+        if count == 0 and queue:
+            self._split_first(bytes_max)
+            count = 1
+        taken = queue[:count]
+        del queue[:count]
+        return taken
+
+    def _split_first(self, bytes_max: int) -> None:
+        source, kind, wall_ns, mono_ns, payloads, size = self._queue[0]
+        sizes = list(accumulate(map(len, payloads)))
+        fit = min(max(1, bisect_right(sizes, bytes_max)), FRAMES_PER_BLOCK_MAX)
+        if fit < len(payloads):
+            first = (source, kind, wall_ns, mono_ns, payloads[:fit], sizes[fit - 1])
+            rest = (source, kind, wall_ns, mono_ns, payloads[fit:], size - sizes[fit - 1])
+            self._queue[:1] = [first, rest]
 
     def _write(self, block: bytes) -> bool:
         """Write the block to the end of the current segment, or as the first of a new one (then True)."""
