@@ -10,8 +10,9 @@ import apsw
 from everytick.errors import Fatal, Refused
 from everytick.model.ledger import Cover, Interval
 from everytick.model.stream import Kind, Stream
+from everytick.stores import rows
 from everytick.stores.protocol import Batch, TradeKey, TradeValues
-from everytick.stores.sqlite import rows
+from everytick.stores.sqlite import rows as statements
 from everytick.stores.sqlite.changes import write
 from everytick.stores.sqlite.connect import ask, connect_writer, errors_of, transaction
 from everytick.stores.sqlite.lock import WriterLock, try_lock
@@ -196,7 +197,7 @@ class SqliteStore:
         for stream in streams:
             if stream not in numbers:
                 number = numbers[stream] = len(numbers) + 1
-                connection.execute(rows.INSERT_STREAM, rows.stream_row(number, stream))
+                connection.execute(statements.INSERT_STREAM, rows.stream_row(number, stream))
         return numbers
 
 
