@@ -47,6 +47,10 @@ class Fields:
     def __init__(self, values: msgspec.Struct) -> None:
         self._values = values
 
+    def has(self, name: str) -> bool:
+        """Whether the field is there, null or not."""
+        return bool(self._raw(name))
+
     def get(self, name: str, check: Check[T]) -> T:
         """The field's value, checked. Raises Invalid."""
         return self.read(name, lambda raw: check(value(raw)))

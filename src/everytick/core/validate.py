@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from everytick.model.event import Candle
 from everytick.model.units import NS_PER_MS, NS_PER_S, TS_NS_MAX
 
 REASONS: Final[Mapping[str, str]] = {
@@ -178,6 +179,20 @@ def any_time_ns(value: object) -> int:
     if TIME_MS_MIN <= value <= TIME_MS_MAX:
         return value * NS_PER_MS
     raise Invalid(_why_not_ms(value), value)
+
+
+def check_candle(candle: Candle, interval_ms: int, *, is_fixed: bool) -> None:
+    """Raises Invalid where a candle cannot be true: its prices, or its length against its interval's in ms.
+
+    An interval of no fixed length (a month) is measured at its longest.
+    """
+    if not candle.low <= min(candle.open, candle.close) <= max(candle.open, candle.close) <= candle.high:
+        prices = f"open {candle.open} high {candle.high} low {candle.low} close {candle.close}"
+        raise Invalid("impossible_candle", prices)
+    length_ns = candle.ts_close_ns - candle.ts_open_ns
+    due_ns = interval_ms * NS_PER_MS
+    if not 0 < length_ns <= due_ns or (is_fixed and length_ns != due_ns):
+        raise Invalid("impossible_candle", f"{length_ns // NS_PER_MS} ms in a candle of {candle.stream.interval}")
 
 
 def instrument(value: object) -> str:

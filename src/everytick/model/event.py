@@ -44,7 +44,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 class Candle(msgspec.Struct, frozen=True, gc=False):
     """Open, high, low, close and volume over [ts_open_ns, ts_close_ns). Identity: (stream, ts_open_ns).
 
-    A dialect always says `forming`: only the order of candles in their stream tells a closed one.
+    A dialect says `closed` only where the venue itself does; else the order of candles in their stream tells.
     """
 
     stream: Stream

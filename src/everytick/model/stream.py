@@ -11,6 +11,7 @@ class Kind(StrEnum):
     """What a stream carries."""
 
     TRADES = "trades"
+    AGG_TRADES = "agg_trades"  # one taker's fills at one price, as the venue adds them up: ids of their own
     CANDLES = "candles"
     QUOTES = "quotes"
     BOOKS = "books"

@@ -25,7 +25,8 @@ Cursor: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=128, description="next_cursor of the page before, of the same query")
 ]
 KindName: TypeAlias = Annotated[
-    Literal["trades", "candles", "quotes", "books", "mids", "contexts"], Meta(description="kind of stream")
+    Literal["trades", "agg_trades", "candles", "quotes", "books", "mids", "contexts"],
+    Meta(description="kind of stream"),
 ]
 
 

@@ -44,12 +44,21 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     weight: int
 
+    @property
+    def said(self) -> str:
+        """What the tape keeps of the question beside its name: its body, or the query of one that has no body."""
+        return self.body.decode() if self.body else self.path.partition("?")[2]
+
 
 class Tick(msgspec.Struct, frozen=True):
-    """What a session wants after looking at the clock: messages to send, or to be closed and why."""
+    """What a session wants after looking at the clock: messages to send, to be closed and why, or a successor and why.
+
+    `renew` stays set until the connection is gone: a second one is to be up before this one is let go.
+    """
 
     send: Sequence[bytes] = ()
     close: str = ""
+    renew: str = ""
 
 
 class Session(Protocol):

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from everytick.errors import Refused
-from everytick.venues import hyperliquid
+from everytick.venues import binance, hyperliquid
 from everytick.venues.protocol import Venue
 
 VENUES: Final[Mapping[str, Venue]] = {
     hyperliquid.NAME: hyperliquid,
+    binance.NAME: binance,
 }
 
 # What the house asks of a venue. Each venue's QUALITY says `done` or `exempt: why` for every one of these.

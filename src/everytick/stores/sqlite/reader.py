@@ -16,6 +16,7 @@ from everytick.stores.sqlite.schema import check
 # The newest row of a stream: (event ns, receive ns). One step down the table's tree, whatever its size.
 _NEWEST = {
     Kind.TRADES: "SELECT ts_ns, ts_recv_ns FROM trades WHERE stream = ? ORDER BY ts_ns DESC, trade_id DESC LIMIT 1",
+    Kind.AGG_TRADES: "SELECT ts_ns, ts_recv_ns FROM trades WHERE stream = ? ORDER BY ts_ns DESC, trade_id DESC LIMIT 1",
     Kind.CANDLES: "SELECT ts_open_ns, ts_recv_ns FROM candles WHERE stream = ? ORDER BY ts_open_ns DESC LIMIT 1",
     Kind.QUOTES: "SELECT ts_ns, ts_recv_ns FROM quotes WHERE stream = ? ORDER BY ts_ns DESC, offset DESC LIMIT 1",
     Kind.BOOKS: "SELECT ts_ns, ts_recv_ns FROM books WHERE stream = ? ORDER BY ts_ns DESC, offset DESC LIMIT 1",

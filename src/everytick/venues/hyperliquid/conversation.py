@@ -162,6 +162,9 @@ def _topic(stream: Stream) -> Topic:
             value=stream.instrument,
             suggestion="1 to 64 printable ASCII characters without blanks, as the venue spells it: BTC, kPEPE, @107",
         ) from None
+    if stream.kind not in SUBSCRIPTION_TYPES:
+        offered = ", ".join(kind.value for kind in SUBSCRIPTION_TYPES)
+        raise Refused(f"{NAME} has no {stream.kind.value}", path="streams", value=stream.key, suggestion=offered)
     name = SUBSCRIPTION_TYPES[stream.kind]
     if stream.kind is Kind.MIDS:
         return (name, "", "")

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from everytick.core import validate
 from everytick.core.validate import Invalid, latest_ms, signed
 from everytick.model.event import AssetContext, BookSnapshot, Candle, Event, Level, MidPrices, Quote, Trade
 from everytick.model.units import NS_PER_MS
@@ -64,14 +65,8 @@ def candle(item: wire.WireCandle, ts_recv_ns: int) -> Candle:
 
 def check_candle(event: Candle) -> None:
     """Raises Invalid where a candle cannot be true."""
-    if not event.low <= min(event.open, event.close) <= max(event.open, event.close) <= event.high:
-        prices = f"open {event.open} high {event.high} low {event.low} close {event.close}"
-        raise Invalid("impossible_candle", prices)
-    length_ns = event.ts_close_ns - event.ts_open_ns
-    due_ns = INTERVAL_MS[event.stream.interval] * NS_PER_MS
-    is_fixed = event.stream.interval != INTERVAL_OF_NO_FIXED_LENGTH
-    if not 0 < length_ns <= due_ns or (is_fixed and length_ns != due_ns):
-        raise Invalid("impossible_candle", f"{length_ns // NS_PER_MS} ms in a candle of {event.stream.interval}")
+    interval = event.stream.interval
+    validate.check_candle(event, INTERVAL_MS[interval], is_fixed=interval != INTERVAL_OF_NO_FIXED_LENGTH)
 
 
 def quote(item: wire.WireBbo, ts_recv_ns: int) -> Quote:
