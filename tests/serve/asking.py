@@ -19,7 +19,7 @@ from everytick.model.units import NS_PER_MS
 from everytick.serve.app import Api
 from everytick.serve.sources import Sources
 from everytick.stores.memory import MemoryStore
-from everytick.stores.protocol import Batch, PlacedCandle, PlacedTrade, Quarantined, Store
+from everytick.stores.protocol import Batch, PlacedCandle, PlacedTrade, Quarantined, Store, placed_trade
 from everytick.supervise.progress import Progress
 
 BTC = Stream("hyperliquid", Kind.TRADES, "BTC")
@@ -112,7 +112,7 @@ class Caller:
 
 def trade(stream: Stream, ts_ms: int, trade_id: int, price: str = "105056.0", size: str = "0.010") -> PlacedTrade:
     made = Trade(stream, ts_ms * NS_PER_MS, trade_id, Decimal(price), Decimal(size), Side.BUY)
-    return PlacedTrade(made, trade_id, ts_ms * NS_PER_MS + 5)
+    return placed_trade(made, trade_id, ts_ms * NS_PER_MS + 5)
 
 
 def candle(stream: Stream, ts_ms: int) -> PlacedCandle:

@@ -87,7 +87,7 @@ def test_rows_that_arrive_between_pages_are_seen_once_and_nothing_is_skipped(
         # As on a live stream, what arrives is newer than what is held; all of it shares one millisecond.
         fresh = [trade(BTC, T0_MS + 10 + step, count - tid) for tid in range(count)]
         store.apply(Batch(step + 1, step + 2, trades=fresh))
-        in_store |= {("BTC", T0_MS + 10 + step, placed.trade.trade_id) for placed in fresh}
+        in_store |= {("BTC", T0_MS + 10 + step, placed[2]) for placed in fresh}
     assert len(seen) == len(set(seen))
     assert set(seen) == in_store
 

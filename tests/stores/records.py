@@ -8,7 +8,7 @@ from everytick.model.event import AssetContext, BookSnapshot, Candle, CandleStat
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import ns_from_ms
-from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Reader
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Reader, placed_trade
 
 BTC = Stream("hyperliquid", Kind.TRADES, "BTC")
 ETH = Stream("hyperliquid", Kind.TRADES, "ETH")
@@ -29,7 +29,7 @@ def trade(
 ) -> PlacedTrade:
     side = (Side.BUY, Side.SELL, Side.UNKNOWN)[trade_id % 3]
     made = Trade(stream, ns_from_ms(ms), trade_id, Decimal(price), Decimal(size), side)
-    return PlacedTrade(made, offset, ns_from_ms(ms) + LAG_NS)
+    return placed_trade(made, offset, ns_from_ms(ms) + LAG_NS)
 
 
 def candle(

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from everytick.errors import Fatal
-from everytick.model.event import CandleState
+from everytick.model.event import CandleState, Side, Trade
 from everytick.model.ledger import Cover, GapState
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import ns_from_ms
 from everytick.stores.open import open_store
-from everytick.stores.protocol import Batch, Placed, PlacedTrade, Reader, RowQuery, Store, Totals
+from everytick.stores.protocol import Batch, Placed, Reader, RowQuery, Store, Totals, placed_trade
 from everytick.stores.spelling import trades_text
 from tests.stores.records import (
     ALL,
@@ -184,7 +184,7 @@ def test_prices_and_sizes_come_back_as_the_venue_wrote_them(store: Store, read: 
     texts = ["105056.0", "0.00000001", "1", "100", "12345678901234567890.123456789012345678", "0.10"]
     placed = [trade(BTC, n, n, text, text) for n, text in enumerate(texts)]
     placed.append(
-        PlacedTrade(replace(placed[0].trade, ts_event_ns=ns_from_ms(99), price=Decimal("1E+3")), 0, 0),
+        placed_trade(Trade(BTC, ns_from_ms(99), 0, Decimal("1E+3"), Decimal(texts[0]), Side.BUY), 0, 0),
     )
     store.apply(Batch(0, 1, streams=[BTC], trades=placed))
     rows = read().trades(RowQuery((BTC,), descending=False))
@@ -224,11 +224,7 @@ def test_pages_neither_repeat_nor_skip_when_many_rows_share_a_time(
     reader = read()
     whole = RowQuery((ETH, BTC, ODD), ns_from_ms(5), ns_from_ms(7), descending)
     expected = sorted(
-        (
-            (t.trade.ts_event_ns, 1 + ALL.index(t.trade.stream), t.trade.trade_id)
-            for t in placed
-            if t.trade.ts_event_ns < ns_from_ms(7)
-        ),
+        ((t[1], 1 + ALL.index(t[0]), t[2]) for t in placed if t[1] < ns_from_ms(7)),
         reverse=descending,
     )
     walked: list[tuple[int, int, int]] = []
@@ -415,7 +411,7 @@ def test_a_value_that_no_column_can_hold_is_fatal_and_leaves_nothing(store: Stor
         pytest.skip("dicts hold anything; the decoders refuse such ids before")
     store.apply(one_of_each())
     before = content(store.reader())
-    for odd in (trade(BTC, 50, 2**63), replace(trade(BTC, 50, 2**62), ts_recv_ns=2**63)):
+    for odd in (trade(BTC, 50, 2**63), (*trade(BTC, 50, 2**62)[:6], 2**63, 0)):
         with pytest.raises(Fatal):
             store.apply(Batch(10, 11, trades=[trade(BTC, 40, 40), odd]))
     with pytest.raises(Fatal):

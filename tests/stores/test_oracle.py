@@ -65,7 +65,7 @@ def tapes(draw: st.DrawFn) -> list[Batch]:
     for n in range(draw(st.integers(1, 4))):
         fresh = []
         for placed in draw(trades):
-            key = (placed.trade.stream, placed.trade.ts_event_ns, placed.trade.trade_id)
+            key = (placed[0], placed[1], placed[2])
             if key not in held:
                 held.add(key)
                 fresh.append(placed)

@@ -13,7 +13,6 @@ import msgspec
 
 from everytick.core import sequence
 from everytick.core.sequence import CAUSE_RESTART, Judgement, Place, StreamState
-from everytick.core.validate import decimal_text
 from everytick.errors import Fatal
 from everytick.model.control import Covered, Disconnected, Judged, Subscribed
 from everytick.model.event import (
@@ -33,7 +32,7 @@ from everytick.model.ledger import GapState
 from everytick.model.stream import Kind, Stream, parse_stream
 from everytick.recorder.known import KnownTrades
 from everytick.recorder.repair import Repairs
-from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Store
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, Store, placed_trade
 from everytick.venues.protocol import Rule, Venue
 
 CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
@@ -214,11 +213,12 @@ class Pipeline:
             elif ts_ns < oldest_ns:
                 oldest_ns = ts_ns
             key = (ts_ns, trade.trade_id)
-            values = (decimal_text(trade.price), decimal_text(trade.size), trade.side.value)
+            placed = placed_trade(trade, offset, ts_recv_ns)
+            values = placed[3:6]
             before = held.get(key) or old.get(key)
             if before is None:
                 held[key] = values
-                put(PlacedTrade(trade, offset, ts_recv_ns))
+                put(placed)
                 fresh.append(trade)
                 if state.awaits_first:
                     fresh_in_frame.add(key)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from everytick.core.validate import decimal_text
 from everytick.model.event import AssetContext, BookSnapshot, Candle, Quote, Trade
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Kind, Stream
@@ -28,12 +29,16 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     ts_recv_ns: int
 
 
-class PlacedTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade with its place."""
+# A trade with its place, as it will be stored: (stream, event ns, trade id, price, size, side, receive ns, offset).
+# Price and size are exact text and side a Side's value. A plain tuple, since there are more of these than of all
+# other records together.
+PlacedTrade = tuple[Stream, int, int, str, str, str, int, int]
 
-    trade: Trade
-    offset: int
-    ts_recv_ns: int
+
+def placed_trade(trade: Trade, offset: int, ts_recv_ns: int) -> PlacedTrade:
+    """The trade as it will be stored."""
+    price, size = decimal_text(trade.price), decimal_text(trade.size)
+    return (trade.stream, trade.ts_event_ns, trade.trade_id, price, size, trade.side.value, ts_recv_ns, offset)
 
 
 class PlacedCandle(msgspec.Struct, frozen=True, gc=False):

@@ -41,9 +41,7 @@ def _first(item: tuple[tuple[int, ...], object]) -> tuple[int, ...]:
 
 
 def _trade(key: tuple[int, int, int], placed: PlacedTrade) -> Line:
-    trade = placed.trade
-    text = (decimal_text(trade.price), decimal_text(trade.size), trade.side.value)
-    return (*key, *text, placed.ts_recv_ns, placed.offset)
+    return (*key, *placed[3:])
 
 
 def _candle(key: tuple[int, int], placed: PlacedCandle) -> Line:

@@ -128,7 +128,7 @@ class MemoryReader:
         ts_ns, number, trade_id = key
         placed = self._tables.trades[number, ts_ns, trade_id]
         price, size, side = values(placed)
-        return Row(number, placed.trade.stream, *key[::2], price, size, side, placed.ts_recv_ns, placed.offset)
+        return Row(number, placed[0], *key[::2], price, size, side, *placed[6:])
 
     def _candle_row(self, key: Key) -> CandleRow:
         placed = self._tables.candles[key[1], key[0]]
@@ -164,14 +164,13 @@ def page(keys: Iterable[Key], query: RowQuery, numbers: set[int]) -> list[Key]:
 
 def values(placed: PlacedTrade) -> TradeValues:
     """What two reports of one trade must agree on, as text."""
-    trade = placed.trade
-    return decimal_text(trade.price), decimal_text(trade.size), trade.side.value
+    return placed[3:6]
 
 
 def _keys_and_times(held: Tables) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
     # (stream number, key within the stream, (event ns, receive ns))
     for (number, ts_ns, trade_id), trade in held.trades.items():
-        yield number, (ts_ns, trade_id), (ts_ns, trade.ts_recv_ns)
+        yield number, (ts_ns, trade_id), (ts_ns, trade[6])
     for (number, ts_open_ns), candle in held.candles.items():
         yield number, (ts_open_ns, 0), (ts_open_ns, candle.ts_recv_ns)
     for (number, ts_ns, offset), placed in held.events.items():

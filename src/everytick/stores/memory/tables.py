@@ -53,8 +53,7 @@ def staged(batch: Batch, held: Tables) -> Tables:
         fresh[key] = row
 
     for placed in batch.trades:
-        trade = placed.trade
-        add(held.trades, new.trades, (number(trade.stream), trade.ts_event_ns, trade.trade_id), placed)
+        add(held.trades, new.trades, (number(placed[0]), placed[1], placed[2]), placed)
     for candle in batch.candles:
         new.candles[number(candle.candle.stream), candle.candle.ts_open_ns] = candle
     for event in batch.events:
