@@ -10,11 +10,9 @@ import msgspec
 
 from everytick.config.settings import Settings
 from everytick.model.stream import Kind
+from everytick.venues.registry import VENUES
 
 TOKEN_CHARACTERS_MIN = 16  # 16 characters of base64 are 96 bits: beyond guessing over a network
-# Hyperliquid allows 1,000 subscriptions per address.
-# https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-and-user-limits (read 2026-11)
-SUBSCRIPTIONS_MAX = 1_000
 STORE_SCHEME = "sqlite"  # the stores that this version has
 
 
@@ -24,6 +22,9 @@ class Broken(msgspec.Struct, frozen=True):
     path: str
     problem: str
     suggestion: str = ""
+
+
+Rule = Callable[[Settings], Iterator[Broken]]
 
 
 def is_loopback(host: str) -> bool:
@@ -67,29 +68,38 @@ def _store_url(s: Settings) -> Iterator[Broken]:
         yield Broken("store.url", "expected sqlite:/// and a file's path", "write sqlite:///store.sqlite")
 
 
-def _hyperliquid_lists(s: Settings) -> Iterator[Broken]:
-    venue = s.venues.hyperliquid
-    if not venue.enabled:
-        return
-    if not venue.coins:
-        yield Broken("venues.hyperliquid.coins", "empty", "name a coin, or set venues.hyperliquid.enabled = false")
-    if not venue.streams:
-        yield Broken("venues.hyperliquid.streams", "empty", "name a stream, or set venues.hyperliquid.enabled = false")
-    if Kind.CANDLES in venue.streams and not venue.candle_intervals:
-        yield Broken("venues.hyperliquid.candle_intervals", "empty, but streams has candles", "name an interval: 1m")
-    per_coin = sum(len(venue.candle_intervals) if kind is Kind.CANDLES else 1 for kind in venue.streams)
-    if per_coin * len(venue.coins) > SUBSCRIPTIONS_MAX:
-        problem = f"{len(venue.coins)} coins x {per_coin} streams each; the venue allows {SUBSCRIPTIONS_MAX} in all"
-        yield Broken("venues.hyperliquid.coins", problem, "record fewer coins or streams")
+def _venue_lists(name: str, instruments: str) -> Rule:
+    """The rule of one venue's lists; `instruments` is what its section calls them."""
+
+    def rule(s: Settings) -> Iterator[Broken]:
+        section, at = s.venues.by_name()[name], f"venues.{name}"
+        if not section.enabled:
+            return
+        if not section.instruments:
+            one = instruments.removesuffix("s")
+            yield Broken(f"{at}.{instruments}", "empty", f"name a {one}, or set {at}.enabled = false")
+        if not section.streams:
+            yield Broken(f"{at}.streams", "empty", f"name a stream, or set {at}.enabled = false")
+        offered = VENUES[name].SEQUENCING
+        for kind in section.streams:
+            if kind not in offered:
+                names = ", ".join(one.value for one in offered)
+                yield Broken(f"{at}.streams", f"{name} has no {kind.value}", f"one of {names}")
+        if Kind.CANDLES in section.streams and not section.candle_intervals:
+            yield Broken(f"{at}.candle_intervals", "empty, but streams has candles", "name an interval: 1m")
+        each = sum(len(section.candle_intervals) if kind is Kind.CANDLES else 1 for kind in section.streams)
+        count, most = len(section.instruments), VENUES[name].LIMITS.subscriptions_max
+        if each * count > most:
+            problem = f"{count} {instruments} x {each} streams each; the venue allows {most} in all"
+            yield Broken(f"{at}.{instruments}", problem, f"record fewer {instruments} or streams")
+
+    return rule
 
 
 def _encrypted_away_from_home(s: Settings) -> Iterator[Broken]:
-    venue = s.venues.hyperliquid
-    for path, url, secure in (
-        ("venues.hyperliquid.ws_url", venue.ws_url, "wss"),
-        ("venues.hyperliquid.http_url", venue.http_url, "https"),
-    ):
-        yield from _address(path, url, secure)
+    for name, section in s.venues.by_name().items():
+        yield from _address(f"venues.{name}.ws_url", section.ws_url, "wss")
+        yield from _address(f"venues.{name}.http_url", section.http_url, "https")
 
 
 def _webhook(s: Settings) -> Iterator[Broken]:
@@ -122,23 +132,22 @@ def _home_folder(s: Settings) -> Iterator[Broken]:
         yield Broken("data.dir", "~ is not read as your home folder here", "write the whole path")
 
 
-Rule = Callable[[Settings], Iterator[Broken]]
-
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (_home_folder, ("data.dir",)),
     (_token_when_open, ("serve.host", "serve.token")),
     (_tape_sizes, ("tape.segment_bytes_max", "tape.block_bytes_max", "tape.backlog_bytes_max")),
     (_store_url, ("store.url",)),
-    (
-        _hyperliquid_lists,
+    *(
         (
-            "venues.hyperliquid.enabled",
-            "venues.hyperliquid.coins",
-            "venues.hyperliquid.streams",
-            "venues.hyperliquid.candle_intervals",
-        ),
+            _venue_lists(name, instruments),
+            tuple(f"venues.{name}.{field}" for field in ("enabled", instruments, "streams", "candle_intervals")),
+        )
+        for name, instruments in (("hyperliquid", "coins"), ("binance", "symbols"))
     ),
-    (_encrypted_away_from_home, ("venues.hyperliquid.ws_url", "venues.hyperliquid.http_url")),
+    (
+        _encrypted_away_from_home,
+        tuple(f"venues.{name}.{field}" for name in VENUES for field in ("ws_url", "http_url")),
+    ),
     (_webhook, ("alerts.discord_webhook_url",)),
     (_external_url, ("health.external_url",)),
 )

@@ -6,7 +6,7 @@ they catch slips (a port of 84200, seconds for milliseconds), they do not second
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,15 @@ from everytick.telemetry import LogSettings
 CandleInterval = Literal[
     "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M"
 ]  # fmt: skip
+
+# Candle intervals that Binance offers.
+# https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams (read 2026-11)
+BinanceInterval = Literal[
+    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"
+]  # fmt: skip
+
+# Binance's names, in capital letters: BTCUSDT.
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,32}\Z", examples=["BTCUSDT"])]
 
 # Hyperliquid's names: BTC, kPEPE, PURR/USDC, @107 (spot by index), xyz:GOLD (a builder's market).
 Coin = Annotated[str, Meta(pattern=r"^[A-Za-z0-9@:/._-]{1,32}\Z", examples=["BTC"])]
@@ -103,11 +112,63 @@ class HyperliquidSettings(msgspec.Struct, frozen=True):
         ),
     ] = "https://api.hyperliquid.xyz"
 
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """What is recorded, by the venue's own names."""
+        return self.coins
+
+
+class BinanceSettings(msgspec.Struct, frozen=True):
+    """What is recorded of Binance's spot market."""
+
+    enabled: Annotated[bool, Meta(description="Record this venue.")] = False
+    symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(max_length=500, description="Instruments by the venue's own names, in capitals: `BTCUSDT`."),
+    ] = ("BTCUSDT", "ETHUSDT")
+    streams: Annotated[
+        tuple[Kind, ...], Meta(max_length=len(Kind), description="What is recorded of each instrument.")
+    ] = (Kind.TRADES, Kind.CANDLES, Kind.QUOTES)
+    candle_intervals: Annotated[
+        tuple[BinanceInterval, ...], Meta(max_length=16, description="Candles of which intervals; used by `candles`.")
+    ] = ("1m", "5m")
+    ws_url: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^wss?://[^\s@]+\Z",
+            examples=["wss://host/path"],
+            description="WebSocket address, ending in `/stream`. `ws://` only to loopback.",
+        ),
+    ] = "wss://stream.binance.com:9443/stream"
+    http_url: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^https?://[^\s@]+\Z",
+            examples=["https://host"],
+            description="HTTP address, without a path. `http://` only to loopback.",
+        ),
+    ] = "https://api.binance.com"
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """What is recorded, by the venue's own names."""
+        return self.symbols
+
+
+VenueSettings: TypeAlias = HyperliquidSettings | BinanceSettings
+
 
 class VenuesSettings(msgspec.Struct, frozen=True):
     """One section for each venue."""
 
     hyperliquid: HyperliquidSettings = HyperliquidSettings()
+    binance: BinanceSettings = BinanceSettings()
+
+    def by_name(self) -> dict[str, VenueSettings]:
+        """Each venue's section by the venue's name."""
+        return {"hyperliquid": self.hyperliquid, "binance": self.binance}
 
 
 class AlertSettings(msgspec.Struct, frozen=True):

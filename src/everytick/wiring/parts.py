@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from everytick.config import Settings
+from everytick.config.settings import VenueSettings
 from everytick.host.clock import HostClock
 from everytick.host.disk import FolderDisk
 from everytick.host.ids import HostIds
@@ -40,15 +41,16 @@ def host_ports() -> Ports:
 
 def streams_of(settings: Settings) -> dict[str, list[Stream]]:
     """Which streams are recorded, by venue."""
-    hyperliquid = settings.venues.hyperliquid
-    if not hyperliquid.enabled:
-        return {}
+    return {name: _streams_of(name, section) for name, section in settings.venues.by_name().items() if section.enabled}
+
+
+def _streams_of(venue: str, section: VenueSettings) -> list[Stream]:
     streams = []
-    for coin in hyperliquid.coins:
-        for kind in hyperliquid.streams:
-            intervals = hyperliquid.candle_intervals if kind is Kind.CANDLES else ("",)
-            streams += [Stream("hyperliquid", kind, coin, interval) for interval in intervals]
-    return {"hyperliquid": streams}
+    for instrument in section.instruments:
+        for kind in section.streams:
+            intervals: tuple[str, ...] = section.candle_intervals if kind is Kind.CANDLES else ("",)
+            streams += [Stream(venue, kind, instrument, interval) for interval in intervals]
+    return streams
 
 
 def open_projector(

@@ -147,7 +147,7 @@ class Process:
         connection = Connection(
             venue,
             "ws",
-            self.settings.venues.hyperliquid.ws_url,
+            self.settings.venues.by_name()[name].ws_url,
             streams,
             tape=self._writer,
             wake_committer=self._threads["committer"].stop.wake,
