@@ -224,7 +224,8 @@ class Pipeline:
                     fresh_in_frame.add(key)
                 continue
             counts["trades_repeated"] += 1
-            if key not in fresh_in_frame:
+            # Only what the live record itself reaches back to is proof: an answer may hold newer trades alone.
+            if key not in fresh_in_frame and ts_ns <= state.newest_ns:
                 repeated += 1
             if before != values:
                 path = f"trade {trade.trade_id} at {ts_ns}"

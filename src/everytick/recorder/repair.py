@@ -1,8 +1,9 @@
 """The open gaps of the streams: what is still missing of each, and what closes it. Proof closes a gap, nothing else.
 
-A gap of dense ids is closed by holding every id, or by the venue's own history not having them; a gap in time by an
-answer or another source that covers all of it. The store's answers and this stretch of tape decide, never a clock,
-so a rebuilt store closes the same gaps at the same offsets.
+A gap of dense ids is closed by holding every id, or by the venue's own history not having them; a gap in time by
+answers or other sources that cover it: what one of them covers is closed, and what is left of the gap stays open as
+a gap of its own. The store's answers and this stretch of tape decide, never a clock, so a rebuilt store closes the
+same gaps at the same offsets.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from everytick.model.units import NS_PER_MS
 from everytick.stores.protocol import Batch, RowQuery, Store
 
 CAUSE_HOLE = "hole_at_venue"  # the venue's history has the neighbours of these ids and not the ids
+CAUSE_NO_HISTORY = "no_history"  # given up: the venue keeps no history of it, and no other source was given in time
 GAPS_MAX = 1_000_000
 PAGE_ROWS = 5_000
 
@@ -63,30 +65,57 @@ class Repairs:
 
     def answered(self, answer: Answered, place: Place, batch: Batch) -> None:
         """The venue's history is complete within the answer's bounds."""
-        for one in self._of(answer.stream):
-            gap = one.gap
+        for one in list(self._of(answer.stream)):
             if one.missing is not None and answer.first_id >= 0:
                 for first_id, last_id in one.missing.take(answer.first_id, answer.last_id):
-                    batch.gaps.append(_hole(gap, first_id, last_id, place))
+                    batch.gaps.append(_hole(one.gap, first_id, last_id, place))
                     self._touched[id(one)] = one
-            elif (
-                one.missing is None
-                and answer.first_id < 0
-                and answer.from_ns <= gap.from_ns
-                and gap.to_ns <= answer.to_ns
-            ):
-                one.missing = IdRanges(1, 0)
-                self._touched[id(one)] = one
+            elif one.missing is None and answer.first_id < 0:
+                self._answered_in_time(one, answer, batch)
+
+    def _answered_in_time(self, one: OpenGap, answer: Answered, batch: Batch) -> None:
+        """Close what the answer covers of a gap in time; what lies before and after it stays open."""
+        gap = one.gap
+        # The venue's resolution is a millisecond: one that the answer covers only in part is not covered.
+        from_ns = max(gap.from_ns, -(-answer.from_ns // NS_PER_MS) * NS_PER_MS)
+        to_ns = min(gap.to_ns, _end_ns(answer.to_ns) - 1)
+        if from_ns > to_ns:
+            return
+        if gap.from_ns < from_ns:
+            before = msgspec.structs.replace(gap, to_ns=from_ns - NS_PER_MS, estimated_missing=-1)
+            self._open[gap.stream].append(OpenGap(before, None))
+            batch.gaps.append(before)
+        if to_ns < gap.to_ns:
+            after = msgspec.structs.replace(gap, from_ns=to_ns + 1, estimated_missing=-1)
+            self._open[gap.stream].append(OpenGap(after, None))
+            batch.gaps.append(after)
+        one.gap = msgspec.structs.replace(gap, from_ns=from_ns, to_ns=to_ns)
+        one.missing = IdRanges(1, 0)
+        self._touched[id(one)] = one
 
     def judged(self, stream: Stream, identity: tuple[int, int, int], state: GapState, cause: str, batch: Batch) -> bool:
-        """A verdict from outside; whether there was such an open gap."""
+        """A verdict from outside; whether there was such a gap, open, or permanent for want of a history."""
         for one in self._of(stream):
-            if (one.gap.from_ns, one.gap.offset, one.gap.first_id) == identity:
+            if _identity(one.gap) == identity:
                 one.gap = msgspec.structs.replace(one.gap, state=state, cause=cause)
                 batch.gaps.append(one.gap)
                 self._forget_settled(stream)
                 return True
-        return False
+        given_up = self._given_up(stream, identity, batch) if state is GapState.OPEN else None
+        if given_up is None:
+            return False
+        again = msgspec.structs.replace(given_up, state=state, cause=cause)
+        self._open[stream].append(OpenGap(again, _ids(again)))
+        batch.gaps.append(again)
+        return True
+
+    def _given_up(self, stream: Stream, identity: tuple[int, int, int], batch: Batch) -> Gap | None:
+        """The gap of this identity that was given up because nobody kept its history, as it now stands."""
+        held = {_identity(gap): gap for gap in self._gaps(stream, open_only=False)}
+        held.update({_identity(gap): gap for gap in batch.gaps if gap.stream == stream})
+        gap = held.get(identity)
+        is_given_up = gap is not None and gap.state is GapState.PERMANENT and gap.cause == CAUSE_NO_HISTORY
+        return gap if is_given_up else None
 
     def covered(self, stream: Stream, from_ns: int, to_ns: int, place: Place, batch: Batch) -> None:
         """Another source has given all it has over [from_ns, to_ns): gaps in time inside it are closed."""
@@ -113,11 +142,15 @@ class Repairs:
         return settled
 
     def _cover(self, stream: Stream, closed: list[Gap], batch: Batch) -> None:
-        """Doubtful intervals that only closed gaps touched become `backfilled`."""
+        """Doubtful time that closed gaps covered and no open gap touches becomes `backfilled`."""
         for gap in closed:
             for interval in self._intervals(stream, gap.from_ns, gap.to_ns + NS_PER_MS, batch):
-                is_doubtful = interval.cover not in COMPLETE
-                if is_doubtful and not any(_touches(one.gap, interval) for one in self._open[stream]):
+                if interval.cover in COMPLETE:
+                    continue
+                open_gaps = [one.gap for one in self._open[stream] if _touches(one.gap, interval)]
+                if _ids(gap) is None:
+                    batch.cover_put.extend(_resolved(interval, gap, open_gaps))
+                elif not open_gaps:
                     batch.cover_put.append(msgspec.structs.replace(interval, cover=Cover.BACKFILLED))
 
     def _intervals(self, stream: Stream, from_ns: int, to_ns: int, batch: Batch) -> list[Interval]:
@@ -130,6 +163,13 @@ class Repairs:
             if interval.stream == stream:
                 held[interval.from_ns] = interval
         return [held[key] for key in sorted(held) if held[key].from_ns < to_ns and held[key].to_ns > from_ns]
+
+    def _gaps(self, stream: Stream, *, open_only: bool) -> list[Gap]:
+        reader = self._store.reader()
+        try:
+            return reader.gaps([stream], open_only=open_only, limit=GAPS_MAX) if stream in reader.streams() else []
+        finally:
+            reader.close()
 
     def _of(self, stream: Stream) -> list[OpenGap]:
         known = self._open.get(stream)
@@ -180,3 +220,32 @@ def _hole(gap: Gap, first_id: int, last_id: int, place: Place) -> Gap:
 
 def _touches(gap: Gap, interval: Interval) -> bool:
     return gap.from_ns < interval.to_ns and gap.to_ns >= interval.from_ns
+
+
+def _identity(gap: Gap) -> tuple[int, int, int]:
+    return gap.from_ns, gap.offset, gap.first_id
+
+
+def _end_ns(to_ns: int) -> int:
+    """Where the millisecond of an inclusive end is over."""
+    return to_ns - to_ns % NS_PER_MS + NS_PER_MS
+
+
+def _resolved(interval: Interval, closed: Gap, open_gaps: list[Gap]) -> list[Interval]:
+    """The interval cut where it is now resolved: within the closed gap, and outside all open ones."""
+    pieces = [(closed.from_ns, _end_ns(closed.to_ns))]
+    for gap in open_gaps:
+        low, high = gap.from_ns, _end_ns(gap.to_ns)
+        pieces = [piece for a, b in pieces for piece in ((a, min(b, low)), (max(a, high), b)) if piece[0] < piece[1]]
+    cuts, reached = [], interval.from_ns
+    for low, high in sorted((max(a, interval.from_ns), min(b, interval.to_ns)) for a, b in pieces):
+        if low >= high:
+            continue
+        cuts += [(reached, low, interval.cover), (low, high, Cover.BACKFILLED)]
+        reached = high
+    cuts.append((reached, interval.to_ns, interval.cover))
+    return [
+        msgspec.structs.replace(interval, from_ns=low, to_ns=high, cover=cover)
+        for low, high, cover in cuts
+        if low < high
+    ]
