@@ -17,19 +17,22 @@ from everytick.model.units import ms_from_ns
 from everytick.recorder.pipeline import Pipeline
 from everytick.stores.memory import MemoryStore
 from everytick.stores.protocol import RowQuery
-from everytick.venues.registry import VENUES
+from everytick.venues.registry import TRADE_RUNS, VENUES
 from tests.recorder.wire import NOW_MS, Tape, cut_into, trades_message
 
 BTC = "hyperliquid/trades/BTC"
 ETH = "hyperliquid/trades/ETH"
 
 
-def project(batches: Sequence[Sequence[Frame]], *, restart_each_batch: bool = False) -> MemoryStore:
+def project(
+    batches: Sequence[Sequence[Frame]], *, restart_each_batch: bool = False, takes_runs: bool = True
+) -> MemoryStore:
     store = MemoryStore()
-    pipeline = Pipeline(VENUES, store)
+    runs = TRADE_RUNS if takes_runs else {}
+    pipeline = Pipeline(VENUES, store, runs)
     for batch in batches:
         if restart_each_batch:
-            pipeline = Pipeline(VENUES, store)
+            pipeline = Pipeline(VENUES, store, runs)
         store.apply(pipeline.apply(batch, batch[0].offset, batch[-1].offset + 1))
     return store
 
@@ -217,7 +220,8 @@ def random_tape(seed: int) -> Tape:
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 17), min_size=1, max_size=5))
 def test_the_store_is_the_same_however_the_tape_is_cut_into_batches(seed: int, sizes: list[int]) -> None:
     tape = random_tape(seed)
-    whole = list(project([tape.frames]).reader().dump())
+    whole = list(project([tape.frames], takes_runs=False).reader().dump())
+    assert list(project([tape.frames]).reader().dump()) == whole
     assert list(project(cut_into(tape.frames, sizes)).reader().dump()) == whole
     assert list(project(cut_into(tape.frames, sizes), restart_each_batch=True).reader().dump()) == whole
 

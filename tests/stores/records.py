@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from everytick.model.event import AssetContext, BookSnapshot, Candle, CandleState, Level, Quote, Side, Trade
+from everytick.model.event import (
+    AssetContext,
+    BookSnapshot,
+    Candle,
+    CandleState,
+    Level,
+    PlacedTrade,
+    Quote,
+    Side,
+    Trade,
+)
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import ns_from_ms
-from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined, Reader, placed_trade
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, Reader, placed_trade
 
 BTC = Stream("hyperliquid", Kind.TRADES, "BTC")
 ETH = Stream("hyperliquid", Kind.TRADES, "ETH")

@@ -31,24 +31,31 @@ class Disconnected(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     """The first line of a REPLY frame: what was asked, and the status of the answer that follows it.
 
-    `body` is the request's body as text; a REPLY whose status is not 2xx never reaches a decoder.
+    `body` is the request's body as text; a REPLY whose status is not 2xx never reaches a decoder. A question that
+    takes several requests has several answers: this is part `part` of `parts`, in order.
     """
 
     name: str
     body: str
     status: int
+    part: int = 1
+    parts: int = 1
 
 
-class RequestFailed(msgspec.Struct, frozen=True):
-    """A request got no usable answer. None and [] are different facts: this is None."""
+class RequestFailed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request got no usable answer. None and [] are different facts: this is None.
+
+    `lost` names the streams (by key) that go without what this request should have brought: it is not tried again.
+    """
 
     name: str
     body: str
     cause: str
     status: int = 0
+    lost: tuple[str, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -6,12 +6,17 @@ venue's own time of the fact; the receive time stays with the frame.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Context, Decimal
 from enum import StrEnum
+from functools import reduce
 
 import msgspec
 
 from everytick.model.stream import Stream
+
+# Wide enough for the sum of any numbers that the decoders accept (38 digits each): nothing is ever rounded.
+_EXACT = Context(prec=60)
 
 
 class Side(StrEnum):
@@ -111,6 +116,81 @@ class AssetContext(msgspec.Struct, frozen=True, gc=False):
     previous_day_price: Decimal | None
 
 
+class VaultPosition(msgspec.Struct, frozen=True, gc=False):
+    """What one watched account held of one instrument at the venue's own time.
+
+    `size` and `notional` (in the quote currency, at the mark price) are below zero for a short position and zero
+    where there is none; `account_value` is the whole account's, whatever it holds.
+    """
+
+    vault: str
+    ts_event_ns: int
+    size: Decimal
+    notional: Decimal
+    account_value: Decimal
+
+
+class VaultState(msgspec.Struct, frozen=True, gc=False):
+    """One watched account as the venue described it: what it holds by instrument, (size, notional), both signed.
+
+    Part `part` of the `parts` that one cycle of polls asks for: only all of them together are a snapshot.
+    """
+
+    venue: str
+    vault: str
+    ts_event_ns: int
+    account_value: Decimal
+    holdings: dict[str, tuple[Decimal, Decimal]]
+    part: int = 1
+    parts: int = 1
+
+    def of(self, instrument: str) -> VaultPosition:
+        """Its position in one instrument: zero where it holds none."""
+        size, notional = self.holdings.get(instrument, (Decimal(0), Decimal(0)))
+        return VaultPosition(self.vault, self.ts_event_ns, size, notional, self.account_value)
+
+
+class VaultPositions(msgspec.Struct, frozen=True, gc=False):
+    """What every watched account held of one instrument, all of them or no record at all.
+
+    Each position has the venue's own time; `ts_event_ns` is the oldest of them. Identity: (stream, ts_event_ns,
+    offset).
+    """
+
+    stream: Stream
+    ts_event_ns: int
+    positions: tuple[VaultPosition, ...]
+
+    @property
+    def size(self) -> Decimal:
+        """The net position of all accounts."""
+        return _sum(one.size for one in self.positions)
+
+    @property
+    def notional(self) -> Decimal:
+        """The net position's worth at the mark price."""
+        return _sum(one.notional for one in self.positions)
+
+    @property
+    def account_value(self) -> Decimal:
+        """What all accounts are worth."""
+        return _sum(one.account_value for one in self.positions)
+
+
+def _sum(numbers: Iterable[Decimal]) -> Decimal:
+    return reduce(_EXACT.add, numbers, Decimal(0))
+
+
+class RecentTrades(msgspec.Struct, frozen=True, gc=False):
+    """The newest trades of a stream as the venue tells them when asked: to compare with the record, not for it.
+
+    They prove nothing about the time between them and what is held, so they never count as a replay.
+    """
+
+    stream: Stream
+    trades: tuple[Trade, ...]
+
+
 class Notice(msgspec.Struct, frozen=True, gc=False):
     """The venue spoke about the connection, not the market: `kind` is ack, pong, greeting, error or meta."""
 
@@ -132,7 +212,13 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     to_ns: int = -1
 
 
-Event = Trade | Candle | Quote | BookSnapshot | MidPrices | AssetContext | Notice | Answered
+Event = Trade | Candle | Quote | BookSnapshot | MidPrices | AssetContext | VaultState | RecentTrades | Notice | Answered
+
+
+# A trade with its place, as it will be stored: (stream, event ns, trade id, price, size, side, receive ns, offset).
+# Price and size are exact text and side a Side's value. A plain tuple, since there are more of these than of all
+# other records together.
+PlacedTrade = tuple[Stream, int, int, str, str, str, int, int]
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

@@ -6,9 +6,13 @@ one unless it is told how, so a forgotten hook is an error and never a leak: pas
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import re
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
 
@@ -115,3 +119,85 @@ def redact(text: str) -> str:
     for shape, kept in _SHAPES:
         text = shape.sub(kept, text)
     return text
+
+
+PART = 8  # characters of a secret in a row that must not be seen; fewer would mask ordinary words
+SHORT_MIN = 6  # a shorter secret is masked only whole, one below this not at all
+_LETTERS = re.compile(r"[a-z]+")
+
+
+class Redactor:
+    """Cuts known secrets out of text: whole or any eight characters in a row of them, as they are and as base64, hex,
+    URL or JSON would write them; and whatever has the shape of a secret besides."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._short: list[str] = []
+        parts: set[str] = set()
+        for secret in secrets:
+            for text in _secret_texts(secret):
+                if len(text) >= PART:
+                    parts.update(form[i : i + PART] for form in _forms(text) for i in range(len(form) - PART + 1))
+                elif len(text) >= SHORT_MIN:
+                    self._short.append(text)
+        # `00000000` and the like stand in ordinary numbers.
+        self._parts = frozenset(part for part in parts if len(set(part)) > 2)
+
+    def clean(self, text: str) -> str:
+        """The text without secrets."""
+        for short in self._short:
+            text = text.replace(short, MASK)
+        return redact(self._without_parts(text) if self._parts else text)
+
+    def _without_parts(self, text: str) -> str:
+        parts = self._parts
+        found = [i for i in range(len(text) - PART + 1) if text[i : i + PART] in parts]
+        if not found:
+            return text
+        pieces: list[str] = []
+        end = 0
+        for start in found:
+            if start >= end:
+                pieces += (text[end:start], MASK)
+            end = start + PART
+        return "".join((*pieces, text[end:]))
+
+
+def _secret_texts(secret: Secret) -> Iterator[str]:
+    """What of a secret is secret: of an address not its host, of a plain address not its path."""
+    text = secret.reveal()
+    scheme, separator, _ = text.partition("://")
+    if not separator or not scheme.isalpha():
+        yield text
+        return
+    try:
+        address = urlsplit(text)
+        user, password = address.username or "", address.password or ""
+    except ValueError:
+        yield text
+        return
+    # A user alone is a token (`https://token@host`).
+    for part in (password or user, *_values(address.query)):
+        yield from {part, unquote(part)}
+    if not isinstance(secret, SecretUrl):
+        segments = (*address.path.split("/"), address.fragment)
+        yield from (segment for segment in segments if not _LETTERS.fullmatch(segment))
+
+
+def _values(query: str) -> Iterator[str]:
+    yield from (pair.partition("=")[2] for pair in query.split("&"))
+
+
+def _forms(text: str) -> Iterator[str]:
+    raw = text.encode(errors="surrogatepass")
+    yield text
+    yield quote(text, safe="", errors="replace")
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield raw.hex()
+    yield raw.hex().upper()
+    # In base64 a text looks different by where it begins; the characters that its neighbours share are left out.
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        inner = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+        yield inner
+        yield inner.translate(str.maketrans("+/", "-_"))

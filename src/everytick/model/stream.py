@@ -17,6 +17,7 @@ class Kind(StrEnum):
     BOOKS = "books"
     MIDS = "mids"
     CONTEXTS = "contexts"
+    VAULTS = "vaults"  # what watched accounts hold of the instrument: asked for, never streamed
 
 
 class Stream(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):

@@ -32,11 +32,15 @@ from everytick.model.ledger import GapState
 from everytick.model.stream import Kind, Stream, parse_stream
 from everytick.recorder.known import KnownTrades
 from everytick.recorder.repair import Repairs
+from everytick.recorder.runs import take_run
 from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, Store, placed_trade
-from everytick.venues.protocol import Rule, Venue
+from everytick.venues.protocol import Rule, TradeRuns, Venue
 
 CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
 EXCERPT_BYTES_MAX = 2_000
+# A run that gives less than this was not worth its attempt: then so many frames take the careful road at once, so that
+# a stretch of repeats or of mixed messages costs no more than reading it carefully.
+RUN_WORTH_FRAMES, CAREFUL_FRAMES = 4, 32
 
 _subscribed = msgspec.json.Decoder(Subscribed)
 _disconnected = msgspec.json.Decoder(Disconnected)
@@ -49,8 +53,12 @@ _state = msgspec.json.Decoder(StreamState)
 class Pipeline:
     """Applies frames in tape order. One per store; owned by one thread."""
 
-    def __init__(self, venues: Mapping[str, Venue], store: Store) -> None:
+    def __init__(
+        self, venues: Mapping[str, Venue], store: Store, trade_runs: Mapping[str, TradeRuns] | None = None
+    ) -> None:
+        """`trade_runs` are the venues' faster readers; without them every frame takes the careful road."""
         self._venues = venues
+        self._trade_runs = trade_runs or {}
         self._store = store
         self._known: dict[Stream, KnownTrades] = {}
         self._repairs = Repairs(store)
@@ -77,21 +85,58 @@ class Pipeline:
         self._refused = set()
         self._counts = Counter()
         self._touched, self._grown = set(), set()
+        if frames and frames[0].offset == offset_from and frames[-1].offset - offset_from == len(frames) - 1:
+            self._whole(frames)
+        else:
+            self._torn(frames, offset_from, offset_to)
+        if frames:
+            self.ts_recv_ns = frames[-1].ts_recv_ns
+        return self._finish(len(frames))
+
+    def _whole(self, frames: Sequence[Frame]) -> None:
+        at = careful_until = 0
+        while at < len(frames):
+            frame = frames[at]
+            if at >= careful_until and frame.kind is FrameKind.MESSAGE and frame.source.venue in self._trade_runs:
+                read = self._trade_runs[frame.source.venue]
+                state_of, known_of = self._plain_state, self._known_of
+                end = take_run(read, frames, at, state_of, known_of, self._batch.trades, self._grown)
+                if end - at < RUN_WORTH_FRAMES:
+                    careful_until = end + CAREFUL_FRAMES
+                if end > at:
+                    at = end
+                    continue
+            self._one(frame)
+            at += 1
+
+    def _torn(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> None:
         expected = offset_from
         for frame in frames:
             if frame.offset != expected:
                 self._lose(expected, frame.offset)
             expected = frame.offset + 1
-            if frame.kind >= FrameKind.START:
-                self._control(frame)
-            else:
-                self._message(frame)
-            self._repairs.settle(self._batch)
+            self._one(frame)
         if expected != offset_to:
             self._lose(expected, offset_to)
-        if frames:
-            self.ts_recv_ns = frames[-1].ts_recv_ns
-        return self._finish(len(frames))
+
+    def _one(self, frame: Frame) -> None:
+        if frame.kind >= FrameKind.START:
+            self._control(frame)
+        else:
+            self._message(frame)
+        self._repairs.settle(self._batch)
+
+    def _plain_state(self, stream: Stream, epoch: int) -> StreamState | None:
+        """The stream's state if nothing about its next message on this connection needs judging."""
+        state = self._states.get(stream)
+        is_plain = state is not None and not state.awaits_first and state.epoch == epoch
+        return state if is_plain and not self._repairs.is_open(stream) else None
+
+    def _known_of(self, stream: Stream) -> KnownTrades:
+        known = self._known.get(stream)
+        if known is None:
+            known = self._known[stream] = KnownTrades(stream, self._store)
+        return known
 
     def _finish(self, frame_count: int) -> Batch:
         batch = self._batch
@@ -196,9 +241,7 @@ class Pipeline:
         if state is None:
             self._refuse_unasked(frame, stream, len(trades))
             return
-        known = self._known.get(stream)
-        if known is None:
-            known = self._known[stream] = KnownTrades(stream, self._store)
+        known = self._known_of(stream)
         held, put, counts = known.held, self._batch.trades.append, self._counts
         offset, ts_recv_ns = frame.offset, frame.ts_recv_ns
         old = known.fetch_old((t.ts_event_ns, t.trade_id) for t in trades) if self._may_be_old(known, trades) else {}

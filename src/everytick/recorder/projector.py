@@ -109,6 +109,6 @@ class Projector:
         for gap in batch.gaps:
             key, cause = gap.stream.key, gap.cause
             if gap.state is GapState.OPEN:
-                telemetry.gap_found(key, gap.kind.value, cause, gap.from_ns, gap.to_ns)
+                telemetry.gap_found(key, gap.kind.value, cause, gap.from_ns, gap.to_ns, gap.offset)
             elif gap.state in (GapState.CLOSED, GapState.PERMANENT):
                 telemetry.gap_closed(key, gap.state.value, cause, gap.from_ns, gap.to_ns)

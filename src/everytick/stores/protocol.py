@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, Candle, Quote, Trade
+from everytick.model.event import AssetContext, BookSnapshot, Candle, PlacedTrade, Quote, Trade
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Kind, Stream
 
@@ -27,12 +27,6 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     event: Quote | BookSnapshot | AssetContext
     offset: int
     ts_recv_ns: int
-
-
-# A trade with its place, as it will be stored: (stream, event ns, trade id, price, size, side, receive ns, offset).
-# Price and size are exact text and side a Side's value. A plain tuple, since there are more of these than of all
-# other records together.
-PlacedTrade = tuple[Stream, int, int, str, str, str, int, int]
 
 
 def placed_trade(trade: Trade, offset: int, ts_recv_ns: int) -> PlacedTrade:

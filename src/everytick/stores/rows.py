@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from everytick.core.validate import decimal_text
 from everytick.errors import Fatal
-from everytick.model.event import AssetContext, BookSnapshot, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
-from everytick.stores.protocol import Mid, Placed, PlacedCandle, PlacedTrade, Quarantined
+from everytick.stores.protocol import Mid, Placed, PlacedCandle, Quarantined
 from everytick.stores.spelling import levels_text, optional_text
 
 Numbers = Mapping[Stream, int]

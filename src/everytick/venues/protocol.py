@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from everytick.model.event import Decoded
+from everytick.core.pacing import Priority
+from everytick.model.event import Decoded, PlacedTrade
 from everytick.model.frame import Frame
 from everytick.model.ledger import Gap
 from everytick.model.stream import Kind, Stream
@@ -36,18 +37,41 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One HTTP request, as data. `name` goes on the tape with the answer; `weight` is the venue's price."""
+    """One HTTP request, as data. `name` goes on the tape with the answer; `weight` is the venue's price.
+
+    Where the venue counts the items of its answer, `weight` is the price of the longest one due, and `weight_empty`
+    and `items_per_weight` tell the price of the one that came.
+    """
 
     name: str
     method: str
     path: str
     body: bytes
     weight: int
+    weight_empty: int = 0
+    items_per_weight: int = 0  # 0: the answer costs `weight` whatever it holds
+
+    def weight_of(self, items: int) -> int:
+        """What an answer of so many items costs."""
+        return self.weight_empty + -(-items // self.items_per_weight) if self.items_per_weight else self.weight
 
     @property
     def said(self) -> str:
         """What the tape keeps of the question beside its name: its body, or the query of one that has no body."""
         return self.body.decode() if self.body else self.path.partition("?")[2]
+
+
+class Poll(msgspec.Struct, frozen=True):
+    """A question to ask every `every_s` seconds. `ask(wall_ns)` gives the requests of one cycle, asked in order.
+
+    `feeds` are the streams that nothing else brings: a cycle without all its answers leaves a gap in each.
+    """
+
+    name: str
+    every_s: float
+    ask: Callable[[int], Sequence[Request]]
+    priority: Priority = Priority.LIVE
+    feeds: tuple[Stream, ...] = ()
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -78,6 +102,15 @@ class Session(Protocol):
 
     def unconfirmed(self) -> Sequence[Stream]:
         """Streams asked for and not yet confirmed by the venue."""
+        ...
+
+
+class TradeRuns(Protocol):
+    """A venue's faster way to read its busiest messages. It gives what `decode` gives: a test holds them together."""
+
+    def __call__(self, frames: Sequence[Frame], start: int, stop: int, rows: list[PlacedTrade]) -> int:
+        """Read trade messages of one source from `frames[start]` to before `stop`, put their trades into `rows`, and
+        return where the run ends: at the first frame that is anything else, or holds what is not plainly right."""
         ...
 
 
@@ -115,4 +148,9 @@ class Venue(Protocol):
 
     def history(self, gap: Gap) -> Sequence[Request] | None:
         """The requests whose answers could fill the gap; None where the venue keeps no such history."""
+        ...
+
+    def polls(self, streams: Sequence[Stream], accounts: Sequence[str], every_s: float) -> Sequence[Poll]:
+        """What to ask besides the streaming connection: cross-checks of `streams`, positions of `accounts`, and
+        whatever the venue does not stream. `every_s` is wished; a venue's allowance may make it longer."""
         ...

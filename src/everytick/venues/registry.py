@@ -8,12 +8,15 @@ from typing import Final
 
 from everytick.errors import Refused
 from everytick.venues import binance, hyperliquid
-from everytick.venues.protocol import Venue
+from everytick.venues.protocol import TradeRuns, Venue
 
 VENUES: Final[Mapping[str, Venue]] = {
     hyperliquid.NAME: hyperliquid,
     binance.NAME: binance,
 }
+
+# Venues that have a faster way to read runs of trade messages.
+TRADE_RUNS: Final[Mapping[str, TradeRuns]] = {hyperliquid.NAME: hyperliquid.trade_run}
 
 # What the house asks of a venue. Each venue's QUALITY says `done` or `exempt: why` for every one of these.
 QUALITY_RULES: Final[Mapping[str, str]] = {

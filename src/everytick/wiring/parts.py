@@ -21,7 +21,7 @@ from everytick.stores.protocol import Reader, Store
 from everytick.supervise.progress import Progress
 from everytick.tape.reader import TapeReader
 from everytick.telemetry import Telemetry
-from everytick.venues.registry import VENUES
+from everytick.venues.registry import TRADE_RUNS, VENUES
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def open_projector(
     asking = store.reader()
     checkpoint = asking.checkpoint()
     asking.close()
-    return Projector(reader, Pipeline(VENUES, store), store, clock, telemetry, progress, checkpoint)
+    return Projector(reader, Pipeline(VENUES, store, TRADE_RUNS), store, clock, telemetry, progress, checkpoint)
 
 
 def api_sources(open_reader: Callable[[], Reader], progress: Progress, ports: Ports, telemetry: Telemetry) -> Sources:

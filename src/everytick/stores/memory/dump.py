@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
 from everytick.stores.memory.tables import Tables
-from everytick.stores.protocol import PlacedCandle, PlacedTrade
+from everytick.stores.protocol import PlacedCandle
 from everytick.stores.spelling import DUMPED, dump_line, levels_text, optional_text
 
 Line = tuple[object, ...]

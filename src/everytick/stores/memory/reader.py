@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
 from everytick.stores.memory.dump import dump_lines
 from everytick.stores.memory.tables import Tables, event_ns
-from everytick.stores.protocol import CandleRow, PlacedTrade, Quarantined, Row, RowQuery, Totals, TradeValues
+from everytick.stores.protocol import CandleRow, Quarantined, Row, RowQuery, Totals, TradeValues
 from everytick.stores.spelling import GAP_STATES_OPEN, trades_text
 
 Key = tuple[int, int, int]  # (time ns, stream number, id): the full order of rows

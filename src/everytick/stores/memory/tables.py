@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from everytick.errors import Fatal
-from everytick.model.event import AssetContext
+from everytick.model.event import AssetContext, PlacedTrade
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
-from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, PlacedTrade, Quarantined
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

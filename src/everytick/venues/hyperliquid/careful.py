@@ -27,11 +27,12 @@ from everytick.model.event import (
     Quote,
     Side,
     Trade,
+    VaultState,
 )
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
 from everytick.venues.hyperliquid import names, wire
-from everytick.venues.hyperliquid.fast import check_candle
+from everytick.venues.hyperliquid.fast import check_candle, holding
 from everytick.venues.hyperliquid.rules import NAME
 
 T = TypeVar("T")
@@ -45,6 +46,10 @@ _mids_fields: Final = object_reader(wire.WireMids)
 _coin_context_fields: Final = object_reader(wire.WireCoinContext)
 _context_fields: Final = object_reader(wire.WireContext)
 _asset_fields: Final = object_reader(wire.WireAsset)
+_account_fields: Final = object_reader(wire.WireAccount)
+_margin_fields: Final = object_reader(wire.WireMargin)
+_asset_position_fields: Final = object_reader(wire.WireAssetPosition)
+_position_fields: Final = object_reader(wire.WirePosition)
 _meta_fields: Final = object_reader(wire.WireMeta)
 
 
@@ -173,6 +178,28 @@ def context(coin: str, raw: Raw) -> AssetContext:
         fields.get_or_none("dayNtlVlm", validate.non_negative),
         fields.get_or_none("prevDayPx", validate.non_negative),
     )
+
+
+def account(raw: Raw, vault: str, ts_recv_ns: int) -> VaultState:
+    """One account's state: a single bad position refuses it, since what it leaves out would look like none. Raises
+    Invalid."""
+    fields = _account_fields(raw)
+    ts_event_ns = fields.get("time", partial(validate.event_time_ns, ts_recv_ns=ts_recv_ns))
+    worth = fields.read("marginSummary", lambda margin: _margin_fields(margin).get("accountValue", validate.signed))
+    positions = fields.read("assetPositions", lambda items: list(each(LIST.read(items), _position)))
+    holdings = dict(positions)
+    if len(holdings) != len(positions):
+        raise Invalid("conflict", "two positions in one instrument", "assetPositions")
+    return VaultState(NAME, vault, ts_event_ns, worth, holdings)
+
+
+def _position(raw: Raw) -> tuple[str, tuple[Decimal, Decimal]]:
+    def read(inner: Raw) -> tuple[str, tuple[Decimal, Decimal]]:
+        fields = _position_fields(inner)
+        coin = fields.get("coin", validate.instrument)
+        return coin, holding(fields.get("szi", validate.signed), fields.get("positionValue", validate.non_negative))
+
+    return _asset_position_fields(raw).read("position", read)
 
 
 def universe(raw: Raw) -> list[str]:

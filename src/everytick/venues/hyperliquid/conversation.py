@@ -165,6 +165,13 @@ def _topic(stream: Stream) -> Topic:
     if stream.kind not in SUBSCRIPTION_TYPES:
         offered = ", ".join(kind.value for kind in SUBSCRIPTION_TYPES)
         raise Refused(f"{NAME} has no {stream.kind.value}", path="streams", value=stream.key, suggestion=offered)
+    if stream.kind not in SUBSCRIPTION_TYPES:
+        raise Refused(
+            f"{stream.key}: the venue does not stream {stream.kind.value}",
+            path="streams",
+            value=stream.key,
+            suggestion=f"it streams {', '.join(SUBSCRIPTION_TYPES)}",
+        )
     name = SUBSCRIPTION_TYPES[stream.kind]
     if stream.kind is Kind.MIDS:
         return (name, "", "")

@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 
 from everytick.core.fields import TROUBLE, Raw, Shape, invalid_from, with_words_quoted, within
-from everytick.core.refusals import refused_whole
+from everytick.core.refusals import read_alone, refused_whole
 from everytick.core.validate import Invalid
 from everytick.model.control import parse_reply
 from everytick.model.event import Decoded, Event, Notice
 from everytick.model.frame import Frame, FrameKind
 from everytick.venues.hyperliquid import careful, fast, wire
+from everytick.venues.hyperliquid.answers import understood
 from everytick.venues.hyperliquid.rules import LIMITS
 
 NOTICE_BYTES_MAX: Final = 500
@@ -90,9 +91,10 @@ def decode_reply(payload: bytes, ts_recv_ns: int) -> Decoded:
         return refused_whole(Invalid("unknown_request", asked.name))
     read_fast, read_carefully = _REPLIES[asked.name]
     try:
-        return Decoded(read_fast(body, ts_recv_ns), [])
+        decoded = Decoded(read_fast(body, ts_recv_ns), [])
     except TROUBLE:
-        return decode_body_carefully(body, ts_recv_ns, read_carefully)
+        decoded = decode_body_carefully(body, ts_recv_ns, read_carefully)
+    return understood(asked, decoded, ts_recv_ns)
 
 
 def decode_body_carefully(body: bytes, ts_recv_ns: int, read: CarefulReader) -> Decoded:
@@ -132,6 +134,10 @@ def _meta(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
     return Decoded([Notice("meta", f"{len(coins)} instruments")], [])
 
 
+def _account(raw: Raw, ts_recv_ns: int, at: str) -> Decoded:
+    return read_alone(raw, lambda item: careful.account(item, "", ts_recv_ns), at)
+
+
 FastReader = Callable[[bytes, int], list[Event]]
 
 _body: Final = Shape(msgspec.Raw)
@@ -141,6 +147,7 @@ _REPLIES: Final[Mapping[str, tuple[FastReader, CarefulReader]]] = {
     "l2Book": (lambda body, ts: [fast.book(fast.read_book(body), ts)], careful.book),
     "allMids": (lambda body, ts: [fast.mids(fast.read_mids(body))], careful.mids),
     "meta": (lambda body, ts: [Notice("meta", f"{len(fast.universe(fast.read_meta(body)))} instruments")], _meta),
+    "clearinghouseState": (lambda body, ts: [fast.account(fast.read_account(body), "", ts)], _account),
     "metaAndAssetCtxs": (lambda body, ts: fast.contexts(*fast.read_contexts(body)), careful.contexts),
 }
 

@@ -6,13 +6,24 @@ accepts with the same events: a test holds them together.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from everytick.core import validate
 from everytick.core.validate import Invalid, latest_ms, signed
-from everytick.model.event import AssetContext, BookSnapshot, Candle, Event, Level, MidPrices, Quote, Trade
+from everytick.model.event import (
+    AssetContext,
+    BookSnapshot,
+    Candle,
+    Event,
+    Level,
+    MidPrices,
+    Quote,
+    Trade,
+    VaultState,
+)
 from everytick.model.units import NS_PER_MS
 from everytick.venues.hyperliquid import names, wire
 from everytick.venues.hyperliquid.names import INSTRUMENTS, NON_NEGATIVE, POSITIVE, SIDES
@@ -23,6 +34,7 @@ read_trades: Final = msgspec.json.Decoder(list[wire.WireTrade]).decode
 read_candles: Final = msgspec.json.Decoder(list[wire.WireCandle]).decode
 read_book: Final = msgspec.json.Decoder(wire.WireBook).decode
 read_mids: Final = msgspec.json.Decoder(dict[str, str]).decode
+read_account: Final = msgspec.json.Decoder(wire.WireAccount).decode
 read_meta: Final = msgspec.json.Decoder(wire.WireMeta).decode
 read_contexts: Final = msgspec.json.Decoder(tuple[wire.WireMeta, list[wire.WireContext]]).decode
 
@@ -116,6 +128,26 @@ def context(coin: str, item: wire.WireContext) -> AssetContext:
         # Zero on the first day of an instrument, which has no day before it.
         None if item.prev_day_px is None else NON_NEGATIVE[item.prev_day_px],
     )
+
+
+def account(item: wire.WireAccount, vault: str, ts_recv_ns: int) -> VaultState:
+    """The event of one account's state; the caller knows whose it is. Raises Invalid."""
+    if item.time > latest_ms(ts_recv_ns):
+        raise Invalid("future", item.time)
+    holdings: dict[str, tuple[Decimal, Decimal]] = {}
+    for one in item.asset_positions:
+        holdings[INSTRUMENTS[one.position.coin]] = holding(
+            signed(one.position.szi), NON_NEGATIVE[one.position.position_value]
+        )
+    if len(holdings) != len(item.asset_positions):
+        raise Invalid("conflict", "two positions in one instrument")
+    worth = signed(item.margin_summary.account_value)
+    return VaultState(NAME, vault, item.time * NS_PER_MS, worth, holdings)
+
+
+def holding(size: Decimal, worth: Decimal) -> tuple[Decimal, Decimal]:
+    """A position's size and notional, both with the sign of the size."""
+    return size, worth.copy_negate() if size < 0 and worth else worth
 
 
 def candles(items: list[wire.WireCandle], ts_recv_ns: int) -> list[Event]:

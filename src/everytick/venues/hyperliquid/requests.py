@@ -1,12 +1,13 @@
 """The questions that POST /info answers, as data, with the weight that each costs.
 
-docs: rate-limits-and-user-limits. l2Book and allMids weigh 2, the other requests here 20; recentTrades costs 1
-more for every 20 items of its answer and candleSnapshot 1 more for every 60. A weight here is the most that the
-answer can cost, so a budget spent by it is never overspent.
+docs: rate-limits-and-user-limits. l2Book, allMids and clearinghouseState weigh 2, the other requests
+here 20; recentTrades costs 1 more for every 20 items of its answer and candleSnapshot 1 more for every 60. A weight
+here is the most that the answer due can cost; what it did cost is settled once it is there.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ CANDLES_PER_WEIGHT: Final = 60
 # recorded: recentTrades answers with the last 10 trades (undocumented; the weight rule expects more than 20).
 RECENT_TRADES_MAX: Final = 10
 TRADES_PER_WEIGHT: Final = 20
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 LIGHT: Final = 2
 USUAL: Final = 20
 
@@ -34,9 +36,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def recent_trades(coin: str) -> Request:
     """The newest trades of a coin: about ten, so it proves that trades happen but bridges no outage."""
-    return _info(
-        {"type": "recentTrades", "coin": instrument(coin)}, USUAL + _extra(RECENT_TRADES_MAX, TRADES_PER_WEIGHT)
-    )
+    return _info({"type": "recentTrades", "coin": instrument(coin)}, USUAL, RECENT_TRADES_MAX, TRADES_PER_WEIGHT)
 
 
 def candle_snapshot(coin: str, interval: str, start_ms: int, end_ms: int) -> Request:
@@ -49,7 +49,7 @@ def candle_snapshot(coin: str, interval: str, start_ms: int, end_ms: int) -> Req
         raise Refused(f"{start_ms} to {end_ms} ms is no stretch of time", path="start_ms", value=start_ms)
     bars = min((end_ms - start_ms) // interval_ms + 2, CANDLES_MAX)
     span = {"coin": instrument(coin), "interval": interval, "startTime": start_ms, "endTime": end_ms}
-    return _info({"type": "candleSnapshot", "req": span}, USUAL + _extra(bars, CANDLES_PER_WEIGHT))
+    return _info({"type": "candleSnapshot", "req": span}, USUAL, bars, CANDLES_PER_WEIGHT)
 
 
 def meta() -> Request:
@@ -89,12 +89,21 @@ def history(gap: Gap) -> Sequence[Request] | None:
     return [candle_snapshot(gap.stream.instrument, gap.stream.interval, first_ms, end_ms)]
 
 
-def _info(body: dict[str, Any], weight: int) -> Request:
-    return Request(name=body["type"], method="POST", path="/info", body=_encode(body), weight=weight)
+def clearinghouse_state(address: str) -> Request:
+    """What an account holds: all its positions and its worth. Raises Refused for what is no address."""
+    if not ADDRESS.fullmatch(address):
+        raise Refused(
+            f"{address!r} is no address",
+            path="vaults",
+            value=address,
+            suggestion="0x and 40 hexadecimal digits, as the venue's page of the vault shows it",
+        )
+    return _info({"type": "clearinghouseState", "user": address.lower()}, LIGHT)
 
 
-def _extra(items: int, items_per_weight: int) -> int:
-    return -(-items // items_per_weight)
+def _info(body: dict[str, Any], weight: int, items: int = 0, items_per_weight: int = 0) -> Request:
+    dearest = weight - (-items // items_per_weight) if items_per_weight else weight
+    return Request(body["type"], "POST", "/info", _encode(body), dearest, weight, items_per_weight)
 
 
 def _interval_ms(interval: str) -> int:

@@ -108,6 +108,35 @@ class WireMeta(msgspec.Struct, gc=False):
     universe: list[WireAsset]
 
 
+class WirePosition(msgspec.Struct, gc=False, rename="camel"):
+    """{"coin":"BTC","szi":"-0.00785","positionValue":"211.64542","entryPx":"26951.0",…}: `szi` is below zero for a
+    short position, `positionValue` never."""
+
+    coin: str
+    szi: str
+    position_value: str
+
+
+class WireAssetPosition(msgspec.Struct, gc=False):
+    """{"type":"oneWay","position":{…}}"""
+
+    position: WirePosition
+
+
+class WireMargin(msgspec.Struct, gc=False, rename="camel"):
+    """{"accountValue":"1182.312496","totalMarginUsed":…}"""
+
+    account_value: str
+
+
+class WireAccount(msgspec.Struct, gc=False, rename="camel"):
+    """{"marginSummary":{…},"assetPositions":[{…},…],"time":1757015216673,…}"""
+
+    margin_summary: WireMargin
+    asset_positions: list[WireAssetPosition]
+    time: TimeMs
+
+
 class TradesMessage(msgspec.Struct, gc=False, tag_field="channel", tag="trades"):
     """`trades`: several prints, of one block or more."""
 
