@@ -16,7 +16,7 @@ from everytick.cli.exits import Exit
 from everytick.cli.session import World, world
 from everytick.config import store_path, tape_folder
 from everytick.errors import Refused
-from everytick.model.event import MidPrices, Notice
+from everytick.model.event import MidPrices, Notice, VaultState
 from everytick.model.frame import Frame, FrameKind
 from everytick.stores.open import open_reader
 from everytick.tape.verify import verify as verify_tape
@@ -175,7 +175,7 @@ def _event_lines(frame: Frame, coin: str) -> list[bytes]:
         return []
     lines = []
     for event in venue.decode(frame).events:
-        if isinstance(event, (Notice, MidPrices)):
+        if isinstance(event, (Notice, MidPrices, VaultState)):
             if coin:
                 continue
         elif coin and event.stream.instrument != coin:

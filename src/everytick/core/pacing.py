@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from enum import IntEnum
 from typing import Final
 
 from everytick.model.units import NS_PER_S
@@ -29,6 +30,14 @@ _HTTP_DATE = re.compile(
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+class Priority(IntEnum):
+    """Who goes first when a venue's allowance is short. What is not asked live is gone for ever; history waits."""
+
+    LIVE = 0
+    BACKFILL = 1
+    AUDIT = 2
+
+
 class Budget:
     """At most `per_minute` units in any 60 seconds: a token bucket of exact integers.
 
@@ -46,20 +55,33 @@ class Budget:
         self._seen_ns: int | None = None
         self._held_until_ns: int | None = None
 
-    def take(self, mono_ns: int, weight: int = 1) -> int:
+    def take(self, mono_ns: int, weight: int = 1, keep: int = 0) -> int:
         """Spend `weight` units now and return 0, or spend nothing and return how many ns to wait first.
 
+        `keep` units, as far as the budget has them at once, must be left for those who go first.
         Raises ValueError for a weight that no wait could pay for.
         """
         if not 0 < weight <= self.burst:
             raise ValueError(f"weight {weight} is outside 1..{self.burst}, the most this budget gives at once")
         self._refill(mono_ns)
         held_ns = max(0, self._held_until_ns - mono_ns) if self._held_until_ns is not None else 0
-        short = weight * NS_PER_MINUTE - self._credit
+        short = min(weight + keep, self.burst) * NS_PER_MINUTE - self._credit
         if held_ns == 0 and short <= 0:
             self._credit -= weight * NS_PER_MINUTE
             return 0
         return max(held_ns, -(-max(0, short) // self._flow))
+
+    def charge(self, mono_ns: int, weight: int) -> None:
+        """Settle what something really cost after it was done: more (into debt if need be), or below 0, less."""
+        self._refill(mono_ns)
+        self._credit = min(self._full, self._credit - weight * NS_PER_MINUTE)
+
+    def left(self, mono_ns: int) -> int:
+        """Units that could be spent now: 0 while held, below 0 in debt. Changes nothing, so any thread may ask."""
+        if self._held_until_ns is not None and mono_ns < self._held_until_ns:
+            return 0
+        elapsed_ns = 0 if self._seen_ns is None else max(0, mono_ns - self._seen_ns)
+        return min(self._full, self._credit + elapsed_ns * self._flow) // NS_PER_MINUTE
 
     def hold(self, mono_ns: int, wait_ns: int) -> None:
         """Give nothing until `wait_ns` from now: the venue said so. A shorter hold never shortens a longer one."""

@@ -34,9 +34,15 @@ def decode(payload: bytes | str, ts_recv_ns: int = RECV_NS) -> Decoded:
     return hyperliquid.decode(frame(payload, ts_recv_ns=ts_recv_ns))
 
 
-def decode_reply(name: str, body: bytes | str, status: int = 200, ts_recv_ns: int = RECV_NS) -> Decoded:
+ADDRESS = "0x" + "ab" * 20
+QUESTION = '{"user":"' + ADDRESS + '"}'
+
+
+def decode_reply(
+    name: str, body: bytes | str, status: int = 200, ts_recv_ns: int = RECV_NS, asked: str = QUESTION
+) -> Decoded:
     body = body.encode() if isinstance(body, str) else body
-    payload = reply_payload(Asked(name, "{}", status), body)
+    payload = reply_payload(Asked(name, asked, status), body)
     return hyperliquid.decode(frame(payload, FrameKind.REPLY, ts_recv_ns))
 
 
@@ -58,6 +64,17 @@ def trade(number: int = 0, **changes: object) -> dict[str, object]:
     }
     fields.update(changes)
     return {name: value for name, value in fields.items() if value is not ...}
+
+
+def position(coin: str = "BTC", size: str = "-0.00785", value: str = "211.64542") -> dict[str, object]:
+    """The parts of a position that are read, and two that are not."""
+    return {"type": "oneWay", "position": {"coin": coin, "szi": size, "positionValue": value, "liquidationPx": None}}
+
+
+def account(*positions: dict[str, object], worth: str = "1182.312496", **changes: object) -> dict[str, object]:
+    summary = {"accountValue": worth, "totalMarginUsed": "171.740766"}
+    fields = {"marginSummary": summary, "assetPositions": list(positions or [position()]), "time": TIME_MS}
+    return {name: value for name, value in {**fields, **changes}.items() if value is not ...}
 
 
 def candle(**changes: object) -> dict[str, object]:

@@ -443,7 +443,8 @@ def test_a_repeated_key_counts_with_its_last_value():
 
 def test_each_request_is_answered_by_its_reader():
     trades = decode_reply("recentTrades", json.dumps([trade(0), trade(1)]))
-    assert [event.trade_id for event in trades.events] == [trade(0)["tid"], trade(1)["tid"]]
+    (recent,) = trades.events
+    assert [event.trade_id for event in recent.trades] == [trade(0)["tid"], trade(1)["tid"]]
     candles = decode_reply("candleSnapshot", json.dumps([candle(), candle(s="ETH")]))
     assert [event.stream.key for event in candles.events] == [
         "hyperliquid/candles/BTC/1m",

@@ -6,9 +6,11 @@ import json
 
 import pytest
 from hyperliquid_samples import (
+    QUESTION,
     RECORDINGS,
     RECV_NS,
     WITHOUT_RECORDINGS,
+    account,
     book,
     candle,
     context,
@@ -23,9 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everytick.core.validate import REASONS
+from everytick.model.control import Asked
 from everytick.model.frame import FrameKind
 from everytick.venues import hyperliquid
 from everytick.venues.hyperliquid import decoding, fast
+from everytick.venues.hyperliquid.answers import understood
 
 json_values = st.recursive(
     st.none()
@@ -46,6 +50,7 @@ answers = {
     "allMids": {"BTC": "1.5", "ETH": "2.5"},
     "meta": {"universe": [{"name": "BTC"}]},
     "metaAndAssetCtxs": [{"universe": [{"name": "BTC"}]}, [context()]],
+    "clearinghouseState": account(),
 }
 
 
@@ -114,7 +119,8 @@ def test_both_paths_agree_on_answers(data):
     name = data.draw(st.sampled_from(sorted(answers)))
     body = json.dumps(spoil(data.draw, answers[name])).encode()
     decoded = decode_reply(name, body)
-    assert decoded == decoding.decode_body_carefully(body, RECV_NS, decoding._REPLIES[name][1])
+    plain = decoding.decode_body_carefully(body, RECV_NS, decoding._REPLIES[name][1])
+    assert decoded == understood(Asked(name, QUESTION, 200), plain, RECV_NS)
     check_refusals(decoded)
 
 
