@@ -24,6 +24,9 @@ _START_PRICES = {
     "WLFI": "0.18708",
     "XRP": "2.8107",
     "kPEPE": "0.010142",
+    "BTCUSDT": "109741",
+    "ETHUSDT": "4266.9",
+    "SOLUSDT": "203.41",
 }
 COINS = tuple(_START_PRICES)
 TRADE_ID_BITS = 50  # ids are 50-bit hashes at the venue: unordered
@@ -37,6 +40,7 @@ class MarketTraits(msgspec.Struct, frozen=True):
     block_ms: tuple[int, int] = (60, 180)  # between blocks
     burst_share: float = 0.01  # blocks that hold many times the usual number of trades
     burst_factor: float = 20.0
+    dense_ids: bool = False  # ids in a row instead of hashes in no order
     weight_ratio: float = 0.5  # each coin trades this much as often as the one before it
 
 
@@ -57,7 +61,7 @@ class Market:
         self._dice = random.Random(f"{seed}/workload")
         self.time_ms = start_ms
         self._next_block_ms = start_ms + 1
-        self.coins = {coin: _Coin(coin, self._dice) for coin in traits.coins}
+        self.coins = {coin: _Coin(coin, self._dice, dense_ids=traits.dense_ids) for coin in traits.coins}
         self.views = {coin: state.view for coin, state in self.coins.items()}
         self._order = list(traits.coins)
         weights = [traits.weight_ratio**rank for rank in range(len(self._order))]
@@ -100,9 +104,10 @@ def _count(dice: random.Random, expected: float) -> int:
 class _Coin:
     """A price that walks by whole ticks; buyers take the ask, sellers hit the bid."""
 
-    def __init__(self, coin: str, dice: random.Random) -> None:
+    def __init__(self, coin: str, dice: random.Random, *, dense_ids: bool) -> None:
         start = Decimal(_START_PRICES.get(coin) or f"{dice.randint(10_000, 99_999)}E-3")
         self.coin = coin
+        self._last_id = dice.randrange(10**9) if dense_ids else -1
         self.tick = tick_size(start)
         self.bid_ticks = int(start / self.tick)
         self._floor_ticks = max(2, self.bid_ticks // 2)
@@ -131,13 +136,19 @@ class _Coin:
                     wire_decimal(ticks, self.tick),
                     self._size(dice),
                     now_ms,
-                    dice.getrandbits(TRADE_ID_BITS),
+                    self._next_id(dice),
                 )
             )
         block = unique(trades)
         for trade in block:
             self.view.observe(trade)
         return block
+
+    def _next_id(self, dice: random.Random) -> int:
+        if self._last_id < 0:
+            return dice.getrandbits(TRADE_ID_BITS)
+        self._last_id += 1
+        return self._last_id
 
     def _size(self, dice: random.Random) -> str:
         size = self._size_mean * dice.random() ** 3 * 4

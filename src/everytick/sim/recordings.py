@@ -11,7 +11,7 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -71,19 +71,24 @@ class Recording(msgspec.Struct, frozen=True):
 
 def read_recording(path: Path) -> Recording:
     """The recording in a file, by its layout. Raises Refused, naming the line that cannot be read."""
-    try:
-        blob = path.read_bytes()
-        if blob[:2] == b"\x1f\x8b":
-            blob = gzip.decompress(blob)
-        text = blob.decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise Refused(f"cannot be read: {error}", path=str(path)) from error
+    text = read_text(path)
     if text.startswith(",".join(_CSV_HEADER)):
         match = _COIN_IN_NAME.search(path.name)
         if match is None:
             raise Refused("the name does not tell the coin", path=str(path), suggestion="name it ..._trades_COIN.csv")
         return Recording(path.name, False, split_lives(read_csv(text, match.group(1), path.name)))
     return Recording(path.name, True, split_lives(read_raw(text, path.name)))
+
+
+def read_text(path: Path) -> str:
+    """A file's text, gzipped or not. Raises Refused."""
+    try:
+        blob = path.read_bytes()
+        if blob[:2] == b"\x1f\x8b":
+            blob = gzip.decompress(blob)
+        return blob.decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise Refused(f"cannot be read: {error}", path=str(path)) from error
 
 
 def read_csv(text: str, coin: str, name: str) -> Iterator[TimedFrame]:
@@ -149,14 +154,21 @@ _trades = msgspec.json.Decoder(list[_WireTrade])
 _coin_only = msgspec.json.Decoder(_CoinOnly)
 
 
-def read_raw(text: str, name: str) -> Iterator[TimedFrame]:
-    """The frames of a raw recording, their bytes untouched. Empty lines are passed over."""
+Parse = Callable[[int, bytes], TimedFrame]
+
+
+def read_raw(text: str, name: str, parse: Parse | None = None) -> Iterator[TimedFrame]:
+    """The frames of a raw recording, their bytes untouched. Empty lines are passed over.
+
+    `parse` tells what a player must know of one message; without it, the messages are Hyperliquid's.
+    """
+    read = parse or parse_message
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         stamp, _, payload = line.rstrip("\r").partition(" ")
         try:
-            yield parse_message(int(stamp), payload.encode())
+            yield read(int(stamp), payload.encode())
         except (ValueError, msgspec.MsgspecError) as error:
             raise Refused(f"not `<local ns> <json>`: {line[:80]!r}", path=f"{name}:{number}") from error
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from everytick.sim.coin import CoinView
-from everytick.sim.hyperliquid.hub import Connection
+from everytick.sim.hub import Connection
 from everytick.sim.hyperliquid.messages import Subscription
 
 

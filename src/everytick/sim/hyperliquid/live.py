@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from everytick.model.units import NS_PER_MS, NS_PER_S
 from everytick.sim.coin import CoinView
+from everytick.sim.hub import Connection, Hub
 from everytick.sim.hyperliquid import messages
-from everytick.sim.hyperliquid.hub import Connection, Hub
 from everytick.sim.hyperliquid.messages import Subscription
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.market import Block, Market
 from everytick.sim.oracle import Cut
+from everytick.sim.outages import Outages
 from everytick.sim.prints import Print, trades_frame
 
 TICK_S = 0.01
@@ -56,15 +57,13 @@ class LiveFeed:
         self._traits = traits
         self._speed = speed
         self._framing = Framing(traits, seed)
-        self._faults = random.Random(f"{seed}/faults")
+        self._outages = Outages(traits, seed, hub)
         self._habits = random.Random(f"{seed}/habits")
         self._start_ms = market.time_ms
         self._start_ns = hub.clock.mono_ns()
         self._due_ns: dict[str, int] = {}
         self._moved: dict[str, set[str]] = {"bbo": set(), "candle": set()}
         self._resend: list[tuple[Connection, list[Print]]] = []
-        self._outage_until_ns = 0
-        self._next_outage_ns = self._draw_outage(self._start_ns)
         self._is_quiet = False
 
     @property
@@ -73,7 +72,7 @@ class LiveFeed:
 
     @property
     def is_refusing(self) -> bool:
-        return self._hub.clock.mono_ns() < self._outage_until_ns
+        return self._outages.is_on
 
     @property
     def now_ms(self) -> int:
@@ -96,8 +95,7 @@ class LiveFeed:
             self._publish_states(now_ns)
             self._hub.flush()
             await self._drop_slow()
-            if self._next_outage_ns and now_ns >= self._next_outage_ns:
-                await self._outage(now_ns)
+            await self._outages.strike_when_due(self.now_ms)
 
     def pass_time(self, until_ms: int) -> None:
         """Let the market trade up to then and put what came of it to whoever wants it."""
@@ -191,18 +189,3 @@ class LiveFeed:
                 self._hub.ledger.cuts.append(Cut("a client too slow", self.now_ms))
                 self._hub.leave(connection)
                 await connection.end(0, "too slow")
-
-    def _draw_outage(self, from_ns: int) -> int:
-        if not self._traits.outage_every_s:
-            return 0
-        return from_ns + int(self._faults.expovariate(1 / self._traits.outage_every_s) * NS_PER_S)
-
-    async def _outage(self, now_ns: int) -> None:
-        long = self._faults.random() < self._traits.outage_long_share
-        bounds = self._traits.outage_long_s if long else self._traits.outage_short_s
-        length_ns = int(self._faults.uniform(*bounds) * NS_PER_S)
-        code = self._faults.choice(self._traits.close_codes)
-        self._outage_until_ns = now_ns + length_ns
-        self._next_outage_ns = self._draw_outage(self._outage_until_ns)
-        self._hub.ledger.cuts.append(Cut(f"outage, code {code}", self.now_ms, length_ns // NS_PER_MS))
-        await self._hub.cut(code, "going away")

@@ -1,15 +1,13 @@
-"""The venue's messages but for trades, and the framing of WebSocket messages from a server."""
+"""The venue's messages but for trades."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 
 import msgspec
 
 from everytick.sim.coin import INTERVALS_MS, CoinView
-
-Key = tuple[str, str, str]  # what one subscribes to: type, coin, interval ("" where there is none)
+from everytick.sim.hub import Key
 
 json_encode = msgspec.json.Encoder().encode
 
@@ -39,27 +37,6 @@ class ClientMessage(msgspec.Struct, frozen=True):
 
     method: str
     subscription: msgspec.Raw = msgspec.Raw(b"")
-
-
-def websocket_frame(message: bytes) -> bytes:
-    """One whole text message in one frame, unmasked as a server's are (RFC 6455, section 5.2)."""
-    size = len(message)
-    if size < 126:
-        return b"\x81" + bytes((size,)) + message
-    if size < 65_536:
-        return b"\x81\x7e" + struct.pack(">H", size) + message
-    return b"\x81\x7f" + struct.pack(">Q", size) + message
-
-
-def websocket_fragments(message: bytes, piece_bytes: int) -> bytes:
-    """One text message in several frames."""
-    pieces = [message[i : i + piece_bytes] for i in range(0, len(message), piece_bytes)] or [b""]
-    out = bytearray()
-    for number, piece in enumerate(pieces):
-        frame = bytearray(websocket_frame(piece))
-        frame[0] = (0x01 if number == 0 else 0x00) | (0x80 if number == len(pieces) - 1 else 0x00)
-        out += frame
-    return bytes(out)
 
 
 def problem_with(wanted: Subscription, coins: Mapping[str, CoinView]) -> str:

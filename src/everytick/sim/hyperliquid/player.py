@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from everytick.model.units import NS_PER_MS, NS_PER_S
 from everytick.sim.coin import CoinView
-from everytick.sim.hyperliquid.hub import Connection, Hub
-from everytick.sim.hyperliquid.messages import Key, Subscription
+from everytick.sim.hub import Connection, Hub, Key
+from everytick.sim.hyperliquid.messages import Subscription
 from everytick.sim.hyperliquid.schedule import Life, outage_ms, schedule
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.oracle import Cut

@@ -12,12 +12,13 @@ from everytick.host.clock import HostClock
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.sim.coin import CoinView
+from everytick.sim.framing import websocket_fragments, websocket_frame
+from everytick.sim.hub import Connection, Hub, Key
 from everytick.sim.hyperliquid import messages
 from everytick.sim.hyperliquid.feed import Feed
-from everytick.sim.hyperliquid.hub import Connection, Hub
 from everytick.sim.hyperliquid.info import Info
 from everytick.sim.hyperliquid.live import LiveFeed
-from everytick.sim.hyperliquid.messages import ClientMessage, Key, Subscription
+from everytick.sim.hyperliquid.messages import ClientMessage, Subscription
 from everytick.sim.hyperliquid.player import Player
 from everytick.sim.hyperliquid.poison import HUGE_BYTES, KINDS, UNREADABLE, poison_message
 from everytick.sim.hyperliquid.traits import VenueTraits
@@ -158,10 +159,8 @@ class HyperliquidSim:
         # Identities of their own: the bad one, stored, would be a trade that the ledger never sent.
         bad, *good = (msgspec.structs.replace(last, tid=last.tid ^ (1 << bit)) for bit in range(3))
         message = poison_message(kind, bad, tuple(good), huge_bytes)
-        if kind == "huge_in_fragments":
-            wire = messages.websocket_fragments(message, 64 * 1024)
-        else:
-            wire = messages.websocket_frame(message)
+        in_pieces = kind == "huge_in_fragments"
+        wire = websocket_fragments(message, 64 * 1024) if in_pieces else websocket_frame(message)
         for connection in self._hub.subscribers(("trades", view.coin, "")):
             connection.put(wire)
         if kind not in UNREADABLE:
@@ -266,7 +265,7 @@ class HyperliquidSim:
         feed.subscribed(connection, wanted)
         if self.traits.ack_after_data:
             self._hub.tell(connection, ack)
-        self._hub.subscribe(connection, wanted)
+        self._hub.subscribe(connection, wanted.key)
 
     def _unsubscribe(self, connection: Connection, wanted: Subscription, raw: bytes) -> None:
         if wanted.key not in connection.subscriptions:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from everytick.ports import Clock
-from everytick.sim.hyperliquid.messages import Key, Subscription, websocket_frame
+from everytick.sim.framing import websocket_frame
 from everytick.sim.oracle import Ledger
 from everytick.sim.prints import Print
+
+Key = tuple[str, str, str]  # what one subscribes to: channel, instrument, interval ("" where there is none)
 
 NO_CODE = 0  # end the line without a close message
 NEVER_SENT_CODES = (1005, 1006)  # these only describe a line that ended without a word
@@ -23,7 +25,7 @@ class Connection:
 
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport, mono_ns: int) -> None:
         self.ws = ws
-        self.subscriptions: dict[Key, Subscription] = {}
+        self.subscriptions: set[Key] = set()
         self.is_mute = False
         self.last_sent_ns = mono_ns
         self.messages_received: list[int] = []
@@ -88,18 +90,18 @@ class Hub:
         self.connections.discard(connection)
         for key in connection.subscriptions:
             self._wanted.get(key, set()).discard(connection)
-        connection.subscriptions = {}
+        connection.subscriptions = set()
         self._changed.set()
 
-    def subscribe(self, connection: Connection, wanted: Subscription) -> None:
+    def subscribe(self, connection: Connection, key: Key) -> None:
         """From now on this client gets what it wants."""
-        connection.subscriptions[wanted.key] = wanted
-        self._wanted.setdefault(wanted.key, set()).add(connection)
+        connection.subscriptions.add(key)
+        self._wanted.setdefault(key, set()).add(connection)
         self._changed.set()
 
     def unsubscribe(self, connection: Connection, key: Key) -> None:
         """From now on it does not."""
-        del connection.subscriptions[key]
+        connection.subscriptions.discard(key)
         self._wanted[key].discard(connection)
 
     def subscribers(self, key: Key) -> set[Connection]:
