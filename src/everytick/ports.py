@@ -11,6 +11,8 @@ from typing import Protocol
 
 import msgspec
 
+from everytick.model.alert import Message
+
 
 class Clock(Protocol):
     """Two clocks that are never mixed: wall time can step, monotonic time cannot."""
@@ -176,4 +178,16 @@ class Disk(Protocol):
 
     def lock(self, name: str, owner: str) -> Lock:
         """Take the lock file `name`, writing who has it. Raises Refused, naming the holder, if it is taken."""
+        ...
+
+
+class Notifier(Protocol):
+    """One way to reach a person: a chat, a webhook, a mailbox."""
+
+    async def notify(self, message: Message) -> None:
+        """Hand the message over; return when the other side has taken it.
+
+        Raises Retryable (with the other side's own wish to wait, if it gave one) when it may work again, Refused
+        when somebody must change the settings first.
+        """
         ...

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from everytick import config
 from everytick.config import Settings
+from everytick.host import last_words
 from everytick.model.secret import Secret
 from everytick.telemetry import Telemetry
+from everytick.telemetry.foreign import take_over
 from everytick.wiring.parts import Ports, host_ports
 
 
@@ -28,11 +32,19 @@ def world(config_file: str | None, *, is_quiet: bool = False) -> World:
     settings, ports = found.settings, host_ports()
     log = msgspec.structs.replace(settings.log, level="error") if is_quiet else settings.log
     telemetry = Telemetry(ports.clock, log, secrets=_secrets(settings))
+    last_words.guard(telemetry.redactor.clean)
     if not is_quiet:
+        take_over(telemetry, log.level)
         named = [shown.path for shown in found.shown if shown.origin.replace("_", "").isupper()]
         telemetry.config_loaded(found.source, named)
     return World(settings, telemetry, ports)
 
 
-def _secrets(settings: Settings) -> list[Secret]:
-    return [settings.serve.token, settings.alerts.discord_webhook_url, settings.store.url]
+def _secrets(part: msgspec.Struct) -> Iterator[Secret]:
+    """Every secret in the settings, however deep: one that is added tomorrow is masked tomorrow."""
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if isinstance(value, Secret):
+            yield value
+        elif isinstance(value, msgspec.Struct):
+            yield from _secrets(value)

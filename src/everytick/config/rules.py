@@ -47,6 +47,17 @@ def _token_when_open(s: Settings) -> Iterator[Broken]:
         yield Broken("serve.token", problem, "set EVERYTICK_SERVE__TOKEN_FILE, or serve.host to 127.0.0.1")
 
 
+def _control_token(s: Settings) -> Iterator[Broken]:
+    token = s.serve.control_token.reveal()
+    if not token:
+        return
+    if len(token) < TOKEN_CHARACTERS_MIN or not token.isascii() or not token.isprintable() or " " in token:
+        problem = f"expected at least {TOKEN_CHARACTERS_MIN} printable ASCII characters without blanks"
+        yield Broken("serve.control_token", problem)
+    elif s.serve.control_token == s.serve.token:
+        yield Broken("serve.control_token", "the same as serve.token", "who may read must not be able to arm trading")
+
+
 def _tape_sizes(s: Settings) -> Iterator[Broken]:
     if s.tape.block_bytes_max > s.tape.segment_bytes_max:
         yield Broken("tape.block_bytes_max", f"larger than tape.segment_bytes_max ({s.tape.segment_bytes_max})")
@@ -102,10 +113,38 @@ def _encrypted_away_from_home(s: Settings) -> Iterator[Broken]:
         yield from _address(f"venues.{name}.http_url", section.http_url, "https")
 
 
-def _webhook(s: Settings) -> Iterator[Broken]:
-    url = s.alerts.discord_webhook_url.reveal()
-    if url:
-        yield from _address("alerts.discord_webhook_url", url, "https")
+def _alert_addresses(s: Settings) -> Iterator[Broken]:
+    alerts = s.alerts
+    for path, url in (
+        ("alerts.discord_webhook_url", alerts.discord_webhook_url.reveal()),
+        ("alerts.telegram_url", alerts.telegram_url),
+        ("alerts.webhook_url", alerts.webhook_url.reveal()),
+        ("alerts.dead_man_url", alerts.dead_man_url.reveal()),
+    ):
+        if url:
+            yield from _address(path, url, "https")
+
+
+def _alert_channels(s: Settings) -> Iterator[Broken]:
+    alerts = s.alerts
+    if alerts.telegram_token and not alerts.telegram_chat:
+        yield Broken("alerts.telegram_chat", "empty, but alerts.telegram_token is set", "name the chat")
+    if alerts.webhook_key and not alerts.webhook_url:
+        yield Broken("alerts.webhook_url", "empty, but alerts.webhook_key is set", "name the webhook")
+    url = alerts.mail_url.reveal()
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        yield Broken("alerts.mail_url", "not an address", "write smtps://user:password@host:465")
+    if not alerts.mail_from or "@" not in alerts.mail_from or not alerts.mail_from.isprintable():
+        yield Broken("alerts.mail_from", "expected an address, because alerts.mail_url is set", "name the sender")
+    if not alerts.mail_to:
+        yield Broken("alerts.mail_to", "empty, but alerts.mail_url is set", "name a recipient")
 
 
 def _external_url(s: Settings) -> Iterator[Broken]:
@@ -135,6 +174,7 @@ def _home_folder(s: Settings) -> Iterator[Broken]:
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (_home_folder, ("data.dir",)),
     (_token_when_open, ("serve.host", "serve.token")),
+    (_control_token, ("serve.token", "serve.control_token")),
     (_tape_sizes, ("tape.segment_bytes_max", "tape.block_bytes_max", "tape.backlog_bytes_max")),
     (_store_url, ("store.url",)),
     *(
@@ -148,7 +188,22 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
         _encrypted_away_from_home,
         tuple(f"venues.{name}.{field}" for name in VENUES for field in ("ws_url", "http_url")),
     ),
-    (_webhook, ("alerts.discord_webhook_url",)),
+    (
+        _alert_addresses,
+        ("alerts.discord_webhook_url", "alerts.telegram_url", "alerts.webhook_url", "alerts.dead_man_url"),
+    ),
+    (
+        _alert_channels,
+        (
+            "alerts.telegram_token",
+            "alerts.telegram_chat",
+            "alerts.webhook_url",
+            "alerts.webhook_key",
+            "alerts.mail_url",
+            "alerts.mail_from",
+            "alerts.mail_to",
+        ),
+    ),
     (_external_url, ("health.external_url",)),
 )
 

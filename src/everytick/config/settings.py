@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from everytick.model.secret import Secret, SecretUrl
 from everytick.model.stream import Kind
+from everytick.serve.alerts.settings import AlertSettings
+from everytick.supervise.settings import SuperviseSettings
 from everytick.tape.settings import TapeSettings
 from everytick.telemetry import LogSettings
 
@@ -76,6 +78,10 @@ class ServeSettings(msgspec.Struct, frozen=True):
     token: Annotated[
         Secret,
         Meta(description="Callers must send it as `Authorization: Bearer ...`. Empty: no token is asked for."),
+    ] = Secret("")
+    control_token: Annotated[
+        Secret,
+        Meta(description="Opens `POST /halt` and `POST /arm`, and all that `serve.token` opens. Empty: both are shut."),
     ] = Secret("")
 
 
@@ -171,21 +177,14 @@ class VenuesSettings(msgspec.Struct, frozen=True):
         return {"hyperliquid": self.hyperliquid, "binance": self.binance}
 
 
-class AlertSettings(msgspec.Struct, frozen=True):
-    """Where alerts go."""
-
-    discord_webhook_url: Annotated[
-        Secret, Meta(description="Discord webhook that gets the alerts. Empty: none are sent there.")
-    ] = Secret("")
-
-
 class TradingSettings(msgspec.Struct, frozen=True):
-    """The kill switch that other programs read from `/health` and `/stats`."""
+    """The kill switch: the last gate before an order, also read by other programs from `/health` and `/trading`."""
 
     enabled: Annotated[
         bool,
         Meta(
-            description="Kill switch: `false` tells every program that reads it to halt. "
+            description="Kill switch at the start: `false` halts trading, also if it was armed; `true` does not arm "
+            "what was halted. At run time: `everytick halt`, `everytick arm`. "
             "In the environment exactly `1` is on and anything else is off."
         ),
     ] = True
@@ -217,6 +216,7 @@ class Settings(msgspec.Struct, frozen=True):
     alerts: AlertSettings = AlertSettings()
     trading: TradingSettings = TradingSettings()
     health: HealthSettings = HealthSettings()
+    supervise: SuperviseSettings = SuperviseSettings()
 
 
 # Names without our prefix that stay valid: hosting platforms and older set-ups give them.

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from everytick.errors import Refused, Retryable
@@ -20,8 +21,10 @@ class HostHttp:
     """Asks over HTTP. Follows no redirect: a 3xx is an answer like any other, so no request and no header
     ever reaches a host that the caller did not name."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        """`resolver` turns names into addresses in place of the system's."""
         self._session: aiohttp.ClientSession | None = None
+        self._resolver = resolver
 
     async def ask(
         self,
@@ -67,7 +70,7 @@ class HostHttp:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, resolver=self._resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # inflated here, where it can be bounded
                 raise_for_status=False,

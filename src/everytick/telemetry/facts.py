@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from everytick.model.secret import Secret
+from everytick.model.secret import Redactor, Secret
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.telemetry.fact import Fact, fact
 from everytick.telemetry.log import Log, LogSettings
 from everytick.telemetry.metrics import Meter
+from everytick.telemetry.watching import WatchFacts
 
 HOLD_NS = 10 * NS_PER_S  # of a limited fact, one line for each value in this time: a person can still read it
 HELD_VALUES_MAX = 1_000  # values remembered for that; beyond it they are forgotten, which only costs a line
 
 
-class Telemetry:
+class Telemetry(WatchFacts):
     """Everything a process tells about itself, handed to each part by wiring. Safe to use from any thread."""
 
     def __init__(
@@ -34,7 +35,9 @@ class Telemetry:
         """`out` is stderr unless given. The text of `secrets` is masked wherever it turns up."""
         self._clock = clock
         self._meter = Meter()
-        self._log = Log(clock, settings or LogSettings(), out, secrets, self._line_lost)
+        self._listeners: tuple[Callable[[str, dict[str, object]], None], ...] = ()
+        self.redactor = Redactor(secrets)
+        self._log = Log(clock, settings or LogSettings(), out, self.redactor, self._line_lost)
         self._written: dict[tuple[str, str], tuple[int, int]] = {}  # (fact, value) -> (mono ns, held since)
         self._observe_commit = self._meter.observer("commit_latency_seconds")
         self._meter.set("store_up", 1)
@@ -49,10 +52,22 @@ class Telemetry:
         """The metrics themselves, for a part that adds a collector of its own to the registry."""
         return self._meter
 
+    def listen(self, hear: Callable[[str, dict[str, object]], None]) -> None:
+        """Let `hear(fact, fields)` know of every fact that has a level, also of those whose line is held back.
+
+        It is called on the thread of whoever reports: it must be quick, must not wait and must not keep `fields`.
+        """
+        self._listeners = (*self._listeners, hear)
+
     def line(self, fact: Fact, fields: dict[str, object]) -> None:
         """Write the fact's line, unless it is limited and one of the same value was just written."""
         if fact.level is None:
             return
+        for hear in self._listeners:
+            try:
+                hear(fact.name, fields)
+            except Exception:  # noqa: BLE001 - a listener's fault must not stop the part that reports; it is counted
+                self._meter.count("listener_failures_total", 1)
         if fact.limited_by is not None:
             value = str(fields[fact.limited_by])
             held = self._held(fact.name, value)
@@ -125,6 +140,26 @@ class Telemetry:
     def connect_budget_wait(self, venue: str, wait_s: float) -> None:
         """Connecting waits, because the venue allows only so many connections in a minute."""
         self._meter.count("connect_budget_wait_seconds_total", wait_s, venue)
+
+    @fact("debug", "request_budget_wait_seconds_total", limited_by="venue")
+    def request_budget_wait(self, venue: str, priority: str, wait_s: float) -> None:
+        """A request waited, because the venue allows only so much in a minute or others went first."""
+        self._meter.count("request_budget_wait_seconds_total", wait_s, venue, priority)
+
+    @fact("warning", "told_to_wait_seconds_total", limited_by="venue")
+    def told_to_wait(self, venue: str, wait_s: float) -> None:
+        """The venue said that this address asks too much. Nobody connects or asks there for `wait_s`."""
+        self._meter.count("told_to_wait_seconds_total", wait_s, venue)
+
+    @fact(None, "requests_answered_total")
+    def request_answered(self, venue: str, name: str) -> None:
+        """A request to a venue got a usable answer, which may be empty."""
+        self._meter.count("requests_answered_total", 1, venue, name)
+
+    @fact("info", "polls_skipped_total", limited_by="poll")
+    def polls_skipped(self, venue: str, poll: str, cycles: int) -> None:
+        """A poll took so long that `cycles` of its turns were left out; it goes on at its old beat."""
+        self._meter.count("polls_skipped_total", cycles, venue)
 
     @fact("warning", "subscriptions_unconfirmed_total", limited_by="channel")
     def subscription_unconfirmed(self, venue: str, channel: str, stream: str) -> None:
@@ -210,14 +245,39 @@ class Telemetry:
         self._meter.count("seams_total", 1, _venue(stream), verdict)
 
     @fact("warning", "gaps_found_total")
-    def gap_found(self, stream: str, kind: str, cause: str, from_ns: int, to_ns: int) -> None:
-        """An interval of a stream exists that we may not hold: both ends are venue times, inclusive."""
+    def gap_found(self, stream: str, kind: str, cause: str, from_ns: int, to_ns: int, offset: int = 0) -> None:
+        """An interval of a stream exists that we may not hold: venue times, inclusive; shown by frame `offset`."""
         self._meter.count("gaps_found_total", 1, _venue(stream), kind)
 
     @fact("info", "gaps_closed_total")
     def gap_closed(self, stream: str, state: str, cause: str, from_ns: int, to_ns: int) -> None:
         """A gap is no longer open: closed with proof, or permanent with its reason in `cause`."""
         self._meter.count("gaps_closed_total", 1, _venue(stream), state)
+
+    @fact("error", "audit_mismatches_total", limited_by="stream")
+    def audit_mismatch(self, stream: str, offset: int, detail: str) -> None:
+        """The venue names a trade, in time that we called complete, that we do not hold or hold otherwise."""
+        self._meter.count("audit_mismatches_total", 1, _venue(stream))
+
+    @fact("warning", "candles_revised_total", limited_by="stream")
+    def candle_revised(self, stream: str, offset: int, detail: str) -> None:
+        """The venue changed a candle that it had closed. Both are kept: the new in its place, the old in quarantine."""
+        self._meter.count("candles_revised_total", 1, _venue(stream))
+
+    @fact("warning", "candles_checked_total", limited_by="stream")
+    def candle_disagrees(self, stream: str, offset: int, detail: str) -> None:
+        """A closed candle is not the one that our trades make, though we hold all of them. Both are kept."""
+        self._meter.count("candles_checked_total", 1, _venue(stream), "disagrees")
+
+    @fact(None, "candles_checked_total")
+    def candles_agree(self, stream: str, count: int) -> None:
+        """So many closed candles are the ones that our trades make."""
+        self._meter.count("candles_checked_total", count, _venue(stream), "agrees")
+
+    @fact("warning", "vaults_zero_total")
+    def vault_zero(self, stream: str, vault: str, offset: int) -> None:
+        """A watched account held nothing of the instrument in three answers running. Its address may have changed."""
+        self._meter.count("vaults_zero_total", 1, _venue(stream))
 
     @fact("error", "store_up", "store_failures_total")
     def store_unavailable(self, detail: str) -> None:
@@ -247,6 +307,54 @@ class Telemetry:
     def api_error(self, route: str, error_id: str, detail: str) -> None:
         """A request failed by our fault. The caller got a fixed sentence and `error_id`."""
         self._meter.count("api_errors_total", 1, route)
+
+    # Alerts
+
+    @fact("info", "alerts_raised_total")
+    def alert_raised(self, rule: str, severity: str, state: str, subject: str, text: str) -> None:
+        """The alerts have something to tell; it is handed to the channels, if there are any."""
+        self._meter.count("alerts_raised_total", 1, rule, severity)
+
+    @fact("info", "alerts_sent_total")
+    def alert_sent(self, channel: str, rule: str, waited_s: float) -> None:
+        """A channel took a message, `waited_s` after it was raised."""
+        self._meter.count("alerts_sent_total", 1, channel)
+
+    @fact("warning", "alert_failures_total", limited_by="channel")
+    def alert_not_sent(self, channel: str, cause: str, detail: str, rest_s: float) -> None:
+        """A channel did not take a message. It waits `rest_s` for this channel, or goes to the next one at once."""
+        self._meter.count("alert_failures_total", 1, channel, cause)
+
+    @fact("error", "alerts_dropped_total")
+    def alert_dropped(self, rule: str, severity: str, cause: str) -> None:
+        """A message was given up: no channel took it for a day, or too many wait."""
+        self._meter.count("alerts_dropped_total", 1, severity)
+
+    @fact("error", "alert_memory_failures_total", limited_by="detail")
+    def alert_memory_failed(self, detail: str) -> None:
+        """The alerts cannot write down what they remember. They go on; a restart could repeat or lose messages."""
+        self._meter.count("alert_memory_failures_total", 1)
+
+    @fact(None, "alerts_pending", "alerts_open")
+    def alerts_waiting(self, pending: int, is_open: int) -> None:
+        """How many messages wait for a channel, and how many incidents are open."""
+        self._meter.set("alerts_pending", pending)
+        self._meter.set("alerts_open", is_open)
+
+    @fact("warning", "ping_failures_total", limited_by="target")
+    def ping_failed(self, target: str, detail: str) -> None:
+        """An outside address that wants to hear from us regularly did not answer."""
+        self._meter.count("ping_failures_total", 1, target)
+
+    # Other people's code
+
+    @fact("debug", limited_by="logger")
+    def library_said(self, logger: str, text: str) -> None:
+        """A library wrote to its log, below warning."""
+
+    @fact("warning", limited_by="logger")
+    def library_warned(self, logger: str, text: str) -> None:
+        """A library wrote a warning or an error to its log."""
 
 
 def _venue(stream: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from everytick.model.secret import MASK, Secret, encode_secret, redact
+from everytick.model.secret import Redactor, Secret, encode_secret
 from everytick.model.units import NS_PER_S, NS_PER_US
 from everytick.ports import Clock
 
@@ -19,7 +19,6 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 TEXT_CHARACTERS_MAX = 500  # of one field: a fact is a line, not a place for a frame
-SECRET_CHARACTERS_MIN = 6  # shorter values would mask ordinary words wherever they occur
 
 Line = MutableMapping[str, Any]
 
@@ -35,19 +34,19 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 
 class Log:
-    """Writes facts. `secrets` are masked wherever their text turns up, besides whatever looks like a secret."""
+    """Writes facts. `redactor` masks known secrets and whatever looks like one."""
 
     def __init__(
         self,
         clock: Clock,
         settings: LogSettings,
         out: BinaryIO | None,
-        secrets: Iterable[Secret],
+        redactor: Redactor,
         on_lost: Callable[[], None],
     ) -> None:
         stream = out if out is not None else sys.stderr.buffer
         self._clock = clock
-        self._secrets = tuple(s for s in secrets if len(s.reveal()) >= SECRET_CHARACTERS_MIN)
+        self._redactor = redactor
         is_console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
         render = _Console(colour=stream.isatty()) if is_console else _json
         self._logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
@@ -80,10 +79,8 @@ class Log:
         return self._text(value if isinstance(value, str) else str(value))
 
     def _text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret.reveal(), MASK)
         # Cut after masking, with room for the mask to see a secret that lies across the cut.
-        text = redact(text[: TEXT_CHARACTERS_MAX * 8])
+        text = self._redactor.clean(text[: TEXT_CHARACTERS_MAX * 8])
         # A lone surrogate in a venue's text is no reason to lose the line.
         text = text.encode(errors="backslashreplace").decode()
         return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"

@@ -50,6 +50,11 @@ METRICS: tuple[Metric, ...] = (
     _counter("disconnects_total", "Connections ended, by cause", "venue", "channel", "cause"),
     _counter("connect_failures_total", "Connections that could not be made", "venue", "channel"),
     _counter("connect_budget_wait_seconds_total", "Time spent waiting for leave to connect", "venue"),
+    _gauge("budget_left", "Units that the venue would allow now, of connects, sends or request weight", "venue", "kind"),
+    _counter("request_budget_wait_seconds_total", "Time requests waited for leave", "venue", "priority"),
+    _counter("told_to_wait_seconds_total", "Time that the venue told this address to stay away", "venue"),
+    _counter("requests_answered_total", "Requests to a venue with a usable answer", "venue", "name"),
+    _counter("polls_skipped_total", "Cycles of polls left out because the one before took too long", "venue"),
     _counter("subscriptions_unconfirmed_total", "Subscriptions not confirmed in time", "venue", "channel"),
     _counter("requests_failed_total", "Requests to a venue without a usable answer", "venue", "name", "cause"),
     _counter("venue_notices_total", "What the venue said about the connection, by kind", "venue", "kind"),
@@ -74,13 +79,31 @@ METRICS: tuple[Metric, ...] = (
     _counter("seams_total", "Joins of one connection's record to the one before, by verdict", "venue", "verdict"),
     _counter("gaps_found_total", "Gaps found, by kind", "venue", "kind"),
     _counter("gaps_closed_total", "Gaps that are no longer open, by the state they ended in", "venue", "state"),
+    _counter("audit_mismatches_total", "Trades the venue names that we neither hold nor miss", "venue"),
+    _counter("candles_revised_total", "Closed candles that the venue changed", "venue"),
+    _counter("candles_checked_total", "Closed candles compared with our own trades, by outcome", "venue", "outcome"),
+    _counter("vaults_zero_total", "Watched accounts that read zero three times in a row", "venue"),
     _gauge("store_up", "0 while the store does not answer"),
     _counter("store_failures_total", "Times the store stopped answering"),
     _counter("projector_failures_total", "Times the projector had to be started again"),
     _counter("task_deaths_total", "Tasks that died, by name", "task"),
+    _counter("worker_wedges_total", "Times a worker was found wedged", "worker"),
+    _counter("watchdog_failures_total", "Looks of the watchdog that failed"),
+    _counter("stack_dumps_total", "Dumps of all stacks"),
+    _counter("clock_steps_total", "Times the wall clock was set while we ran"),
+    _gauge("trading_armed", "1 while the kill switch lets orders out"),
     _counter("api_requests_total", "Requests answered", "route", "status"),
     Metric("everytick_api_request_seconds", "histogram", "Time to answer a request", ("route",), buckets=API_BUCKETS_S),
     _counter("api_errors_total", "Requests that failed by our fault", "route"),
+    _counter("alerts_raised_total", "Alert messages raised", "rule", "severity"),
+    _counter("alerts_sent_total", "Alert messages that a channel took", "channel"),
+    _counter("alert_failures_total", "Alert messages that a channel did not take", "channel", "cause"),
+    _counter("alerts_dropped_total", "Alert messages given up", "severity"),
+    _counter("alert_memory_failures_total", "Times the alerts' memory could not be written or read"),
+    _gauge("alerts_pending", "Alert messages that wait for a channel"),
+    _gauge("alerts_open", "Incidents that are open"),
+    _counter("ping_failures_total", "Outside pings without a good answer", "target"),
+    _counter("listener_failures_total", "Facts that a listener could not take"),
     _counter("log_lines_lost_total", "Log lines that could not be written"),
     _counter("log_lines_held_total", "Log lines held back because one like it was just written", "fact"),
 )
@@ -108,6 +131,12 @@ class Meter:
         child = self._child(name, labels)
         assert isinstance(child, Gauge)
         child.set(value)
+
+    def watch(self, name: str, value: Callable[[], float], *labels: str) -> None:
+        """Let a gauge ask `value`, on any thread, whenever it is scraped."""
+        child = self._child(name, labels)
+        assert isinstance(child, Gauge)
+        child.set_function(value)
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Add one observation to a histogram."""

@@ -19,6 +19,7 @@ from everytick.recorder.committer import Committer
 from everytick.recorder.connection import Connection
 from everytick.recorder.projector import Projector
 from everytick.serve.server import ApiServer
+from everytick.serve.sources import Sources
 from everytick.stores.open import open_store
 from everytick.stores.protocol import Reader, Store
 from everytick.supervise.progress import ConnectionProgress, Progress
@@ -29,6 +30,7 @@ from everytick.tape.recovery import RecoveryReport
 from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
 from everytick.venues.registry import VENUES
+from everytick.wiring.alerting import alerts_of
 from everytick.wiring.parts import Ports, api_sources, open_projector, streams_of
 
 # The process's own frames (start, stop) carry this in place of a venue.
@@ -102,6 +104,9 @@ class Process:
         progress.offset_appended = progress.offset_durable = self._writer.watermark
         source = Source(PROCESS_VENUE, PROCESS_CHANNEL, self._writer.next_offset)
         self._writer.append(source, FrameKind.START, control_payload(Started(progress.run, __version__)))
+        # First up and last down: what happens to the others in between is told.
+        alerts = alerts_of(self.settings, ports, self._telemetry, self._sources().health, self.reader)
+        self._own("alerts", alerts.work)
         self._telemetry.recorder_started(progress.run, __version__, source.epoch)
         committer = Committer(
             self._writer, ports.clock, self._telemetry, progress, self._writer.settings.commit_interval_min_s
@@ -121,8 +126,11 @@ class Process:
 
     def _listen(self) -> ApiServer:
         serve = self.settings.serve
-        sources = api_sources(self.reader, self.progress, self._ports, self._telemetry)
+        sources = self._sources()
         return ApiServer(sources, host=serve.host, port=serve.port, token=serve.token.reveal())
+
+    def _sources(self) -> Sources:
+        return api_sources(self.reader, self.progress, self._ports, self._telemetry)
 
     def _own(self, name: str, work: Callable[[Stop], None]) -> None:
         thread = self._threads[name] = OwnedThread(name, work)

@@ -11,6 +11,7 @@ import msgspec
 from everytick.config import Settings
 from everytick.model.secret import Secret
 from everytick.model.stream import Kind, Stream
+from everytick.serve.alerts.settings import AlertSettings
 from everytick.sim.hyperliquid import HyperliquidSim
 from everytick.sim.oracle import Audit, audit
 from everytick.stores.protocol import Reader, Row, RowQuery
@@ -44,6 +45,8 @@ def turned_to(
         store=replace(settings.store, url=type(settings.store.url)("")),
         serve=replace(settings.serve, host="127.0.0.1", port=port, token=Secret("")),
         venues=replace(settings.venues, hyperliquid=hyperliquid),
+        alerts=AlertSettings(),  # a rehearsal calls nobody
+        health=replace(settings.health, external_url=""),
     )
 
 
