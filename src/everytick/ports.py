@@ -6,7 +6,7 @@ must tell ENOSPC from EIO.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -190,4 +190,17 @@ class Notifier(Protocol):
         Raises Retryable (with the other side's own wish to wait, if it gave one) when it may work again, Refused
         when somebody must change the settings first.
         """
+        ...
+
+
+class Archive(Protocol):
+    """Files that are read once, from start to end. Blocking: for a thread of its own."""
+
+    @property
+    def where(self) -> str:
+        """Which archive it is, for people."""
+        ...
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """The file's bytes in pieces, by its path with slashes. Raises FileNotFoundError, OSError, Retryable."""
         ...

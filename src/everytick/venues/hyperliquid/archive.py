@@ -4,7 +4,7 @@
     node_fills           [address, fill]
     node_trades          {"coin":"BTC","side":"B","time":"2025-03-22T10:00:00.123456789","px":"…","sz":"…","hash":"0x…",
                           "trade_dir_override":"Na","side_info":[{"user":"0x…","oid":1,…},{"user":"0x…","oid":2,…}]}
-    fill                 {"coin":"BTC","px":"…","sz":"…","side":"B","time":1753603200123,"oid":1,"crossed":true,"tid":3,…}
+    fill                 {"coin":"BTC","px":"…","sz":"…","side":"B","time":1753603200123,"crossed":true,"tid":3,…}
 
 docs: historical-data; info-endpoint, userFills (read 2026-11-20). A trade is two fills with one tid: `crossed` is true
 for the one who took, whose side is the aggressor's. Both are folded into one trade, the taker's half first; a maker's
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -31,14 +31,14 @@ from everytick.core.validate import TIME_MS_MAX, TIME_MS_MIN, Invalid, latest_ms
 from everytick.model.event import Decoded, Side, Trade
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
+from everytick.venues.archived import PREFIX, Wanted
 from everytick.venues.hyperliquid import names, wire
-from everytick.venues.hyperliquid.archive_hours import BY_BLOCK, FILLS, TRADES, kind_of
+from everytick.venues.hyperliquid.archive_hours import BUCKET, BY_BLOCK, FILLS, LATE_NS, TRADES, hours, kind_of
+from everytick.venues.hyperliquid.rules import NAME
 
-PREFIX: Final = "archive:"
+__all__ = ["BUCKET", "LATE_NS", "NAME", "decode_lines", "hours", "kind_of", "names_ids", "select", "time_ms"]
+
 OWN_ID: Final = 1 << 62
-
-# Of each coin, the stretches [from_ms, to_ms) that are wanted.
-Wanted = Mapping[str, Sequence[tuple[int, int]]]
 
 
 class WireFill(msgspec.Struct, gc=False):
@@ -93,6 +93,11 @@ _encode: Final = msgspec.json.Encoder().encode
 _TIME: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?Z?", re.ASCII
 )
+
+
+def names_ids(kind: str) -> bool:
+    """Whether lines of this kind name the venue's own trade ids."""
+    return kind != TRADES
 
 
 def select(kind: str, line: bytes, wanted: Wanted) -> bytes:

@@ -8,18 +8,16 @@ docs: historical-data (https://hyperliquid.gitbook.io/hyperliquid-docs/historica
 from __future__ import annotations
 
 import calendar
-import time
+from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from everytick.model.units import NS_PER_S
+from everytick.venues.archived import HOUR_NS, Hour
 
 BUCKET: Final = "s3://hl-mainnet-node-data"
 
 BY_BLOCK, FILLS, TRADES = "node_fills_by_block", "node_fills", "node_trades"
 
-HOUR_NS: Final = 3_600 * NS_PER_S
 # A file is filled by the time at which a node wrote, which is after the time of the block: what happened just
 # before the hour's end may stand in the next file. A minute is far more than a node that keeps up is behind.
 LATE_NS: Final = 60 * NS_PER_S
@@ -33,18 +31,6 @@ def _hour(year: int, month: int, day: int, hour: int) -> int:
 # one kind began and the other ended are known, and there it takes both.
 _TRADES_FROM, _TRADES_TO = _hour(2025, 3, 23, 0), _hour(2025, 6, 21, 0)
 _FILLS_FROM, _FILLS_TO = _hour(2025, 5, 25, 15), _hour(2025, 7, 27, 8)
-
-
-class Hour(msgspec.Struct, frozen=True):
-    """One hour of the archive: any of `choices` is whole if every file in it is. No choices: it is not there."""
-
-    from_ns: int
-    choices: tuple[tuple[str, ...], ...]
-
-    @property
-    def to_ns(self) -> int:
-        """Where the next hour begins."""
-        return self.from_ns + HOUR_NS
 
 
 def hours(from_ns: int, to_ns: int) -> list[Hour]:
@@ -73,5 +59,5 @@ def _choices(at: int) -> tuple[tuple[str, ...], ...]:
 
 
 def _file(kind: str, at: int) -> str:
-    moment = time.gmtime(at // NS_PER_S)
-    return f"{kind}/hourly/{moment.tm_year:04d}{moment.tm_mon:02d}{moment.tm_mday:02d}/{moment.tm_hour}.lz4"
+    moment = datetime.fromtimestamp(at // NS_PER_S, UTC)
+    return f"{kind}/hourly/{moment:%Y%m%d}/{moment.hour}.lz4"

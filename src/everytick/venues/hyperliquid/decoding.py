@@ -13,6 +13,7 @@ from everytick.core.validate import Invalid
 from everytick.model.control import parse_reply
 from everytick.model.event import Decoded, Event, Notice
 from everytick.model.frame import Frame, FrameKind
+from everytick.venues.archived import PREFIX
 from everytick.venues.hyperliquid import archive, careful, fast, wire
 from everytick.venues.hyperliquid.answers import understood
 from everytick.venues.hyperliquid.rules import LIMITS
@@ -87,7 +88,7 @@ def decode_reply(payload: bytes, ts_recv_ns: int) -> Decoded:
         return refused_whole(Invalid("broken_reply", invalid_from(trouble, payload).value))
     if not 200 <= asked.status <= 299:
         return refused_whole(Invalid("bad_status", f"{asked.status} to {asked.name}: {_text(body)}"))
-    if asked.name.startswith(archive.PREFIX):
+    if asked.name.startswith(PREFIX):
         return archive.decode_lines(asked.name, body, ts_recv_ns)
     if asked.name not in _REPLIES:
         return refused_whole(Invalid("unknown_request", asked.name))
