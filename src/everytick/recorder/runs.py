@@ -6,7 +6,10 @@ goes only as far as every trade in it is new and every stream in it is in the mi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from everytick.core import sequence
 from everytick.core.sequence import StreamState
@@ -37,31 +40,40 @@ def take_run(
     """
     rows: list[PlacedTrade] = []
     end = read(frames, start, min(start + RUN_FRAMES_MAX, len(frames)), rows)
-    streams: dict[Stream, tuple[dict[TradeKey, TradeValues], int, StreamState]] = {}
-    done = _enter(rows, frames[start].source.epoch, streams, state_of, known_of)
+    found: dict[Stream, _Found] = {}
+    done = _enter(rows, frames[start].source.epoch, found, state_of, known_of)
     if done < len(rows):
         # Something here wants a closer look: give back the frame that holds it, and all behind it.
         offset = rows[done][7]
         while rows and rows[-1][7] >= offset:
             row = rows.pop()
             if len(rows) < done:
-                del streams[row[0]][0][row[1], row[2]]
+                del found[row[0]].held[row[1], row[2]]
         end = start + offset - frames[start].offset
     taken += rows
-    newest: dict[Stream, int] = {}
-    for row in rows:
-        if row[1] > newest.get(row[0], -1):
-            newest[row[0]] = row[1]
-    for stream, newest_ns in newest.items():
-        sequence.advance(streams[stream][2], newest_ns)
+    for stream, times in _times(rows).items():
+        sequence.advance(found[stream].state, max(times))
         grown.add(stream)
     return end
+
+
+class _Found(msgspec.Struct, gc=False):
+    held: dict[TradeKey, TradeValues]
+    floor_ns: int
+    state: StreamState
+
+
+def _times(rows: list[PlacedTrade]) -> dict[Stream, list[int]]:
+    times: dict[Stream, list[int]] = defaultdict(list)
+    for stream, ts_ns, *_ in rows:
+        times[stream].append(ts_ns)
+    return times
 
 
 def _enter(
     rows: list[PlacedTrade],
     epoch: int,
-    streams: dict[Stream, tuple[dict[TradeKey, TradeValues], int, StreamState]],
+    found: dict[Stream, _Found],
     state_of: Callable[[Stream, int], StreamState | None],
     known_of: Callable[[Stream], KnownTrades],
 ) -> int:
@@ -69,18 +81,18 @@ def _enter(
     stream: Stream | None = None
     held: dict[TradeKey, TradeValues] = {}
     floor_ns = 0
-    for done, row in enumerate(rows):
-        if row[0] is not stream:
-            stream = row[0]
-            if stream not in streams:
+    for done, (of, ts_ns, trade_id, price, size, side, _, _) in enumerate(rows):
+        if of is not stream:
+            stream = of
+            if stream not in found:
                 state = state_of(stream, epoch)
                 if state is None:
                     return done
                 known = known_of(stream)
-                streams[stream] = (known.held, known.floor_ns, state)
-            held, floor_ns, _ = streams[stream]
-        key = (row[1], row[2])
-        if key in held or row[1] <= floor_ns:
+                found[stream] = _Found(known.held, known.floor_ns, state)
+            held, floor_ns = found[stream].held, found[stream].floor_ns
+        key = (ts_ns, trade_id)
+        if key in held or ts_ns <= floor_ns:
             return done
-        held[key] = row[3:6]
+        held[key] = (price, size, side)
     return len(rows)
