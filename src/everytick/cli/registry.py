@@ -29,6 +29,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("replay", "everytick.cli.tape_commands:replay", "Print the tape's events, decoded afresh."),
     Command("rebuild", "everytick.cli.tape_commands:rebuild", "Build the store again from the tape, and compare."),
     Command("sim", "everytick.cli.sim_command:sim", "Serve a simulated venue on loopback."),
+    Command("halt", "everytick.cli.switch:halt", "Halt trading, latched until someone arms it again."),
+    Command("arm", "everytick.cli.switch:arm", "Arm trading again after a halt."),
+    Command("trading", "everytick.cli.switch:trading", "Is trading armed or halted, since when, by whom and why?"),
+    Command("alerts", "everytick.cli.alerts:app", "Show, test or mute the alerts."),
     Command("config", "everytick.cli.config_command:app", "Check, show or explain the settings."),
     Command("doctor", "everytick.cli.doctor:doctor", "Check this machine: disk, clock, port, settings, store, tape."),
 )

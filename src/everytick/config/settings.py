@@ -60,6 +60,11 @@ class StoreSettings(msgspec.Struct, frozen=True):
         ),
     ] = SecretUrl("")
 
+    @property
+    def kind(self) -> str:
+        """What kind of store it is: `sqlite`, `postgresql`."""
+        return self.url.reveal().partition(":")[0] or "sqlite"
+
 
 class ServeSettings(msgspec.Struct, frozen=True):
     """The HTTP API."""

@@ -50,6 +50,7 @@ class Committer:
 
     def _commit(self) -> bool:
         began_ns = self._clock.mono_ns()
+        self._progress.commit_tries += 1
         try:
             frames = self._writer.commit()
         except Retryable as trouble:

@@ -16,6 +16,8 @@ from everytick.telemetry import Telemetry
 # A batch this large keeps a transaction short and its memory small; smaller ones pay more syncs per row.
 FRAMES_MAX = 5_000
 IDLE_S = 0.25
+# Of a batch only the last trades can hold the newest price of an instrument that trades at all often.
+PRICES_FROM = 256
 # One transaction per 20 ms is live enough for a person and leaves the disk to the tape.
 PAUSE_S = 0.02
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0
@@ -97,6 +99,8 @@ class Projector:
         for name, value in batch.counts.items():
             progress.counts[name] = progress.counts.get(name, 0) + value
         progress.newest.update(self._pipeline.newest)
+        for stream, _, _, price, *_ in batch.trades[-PRICES_FROM:]:
+            progress.prices[stream.instrument] = price
         lag = progress.offset_durable - batch.offset_to
         telemetry.checkpoint_lag(lag, max(progress.last_apply_ns - self._pipeline.ts_recv_ns, 0) / NS_PER_S)
         telemetry.batch_applied(

@@ -1,10 +1,12 @@
-"""The ASGI application: one request in, one answer out, nothing awaited in between."""
+"""The ASGI application: one request in, one answer out. What asks the store is answered on the store's thread, so
+that a store which hangs never keeps /health and /livez from being answered."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,9 +15,11 @@ from everytick.errors import Fatal
 from everytick.serve import formats
 from everytick.serve.parameters import Parameters
 from everytick.serve.refusal import RequestRefused, StoreUnanswered, Trouble, nearest, shorten
-from everytick.serve.route import AnyRoute, Reply
+from everytick.serve.route import AnyRoute, Reply, Thread
+from everytick.serve.route import Scope as Allowed
 from everytick.serve.routes import ROUTES
 from everytick.serve.sources import Sources
+from everytick.supervise.asking import Asking, Busy
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,6 +28,9 @@ Headers = list[tuple[bytes, bytes]]
 
 # Every query that can be right is far shorter; a longer one only costs us.
 URL_BYTES_MAX = 4_096
+
+# A page is made in milliseconds; a thread that takes longer to end hangs.
+END_S_MAX = 1.0
 
 # What we serve is data: no page may frame it, guess its type, run it or keep a stale copy of it.
 _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
@@ -34,19 +41,40 @@ _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
     (b"vary", b"accept, authorization"),
 )
-_ALLOWED = (b"allow", b"GET, HEAD")
-
 _encode = msgspec.json.Encoder().encode
 
 
-class Api:
-    """The API over `sources`. With a `token`, every route but the open ones asks for it as a Bearer token."""
+@dataclass(frozen=True)
+class _Asked:
+    """A request that is understood and allowed."""
 
-    def __init__(self, sources: Sources, *, token: str = "", routes: Iterable[AnyRoute] = ROUTES) -> None:
+    route: AnyRoute
+    query: Any
+    wanted: str
+
+
+class Api:
+    """The API over `sources`. With a `token`, every route but the open ones asks for it as a Bearer token.
+
+    `control_token` opens the routes that change something, and all others. `threads` are those that routes are
+    answered on; a route whose thread is not there is answered where the request came in.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        *,
+        token: str = "",
+        control_token: str = "",
+        routes: Iterable[AnyRoute] = ROUTES,
+        threads: Mapping[Thread, Asking] | None = None,
+    ) -> None:
         self._sources = sources
         self._table = {route.path: (route, Parameters(route.query)) for route in routes}
+        self._threads = dict(threads or {})
         # Digests have one length, so that the comparison tells nothing about the token's own.
-        self._token_digest = _digest(token.encode()) if token else b""
+        self._read_digest = _digest(token.encode()) if token else b""
+        self._control_digest = _digest(control_token.encode()) if control_token else b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI conversation: a request, or the life of the server."""
@@ -55,14 +83,24 @@ class Api:
             return
         if scope["type"] != "http":
             raise Fatal(f"this application speaks HTTP, not {scope['type']}")
-        status, headers, body = self.answer(scope)
+        status, headers, body = await self.answer(scope)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        self._refresh()
 
-    def answer(self, scope: Scope) -> tuple[int, Headers, bytes]:
+    async def answer(self, scope: Scope) -> tuple[int, Headers, bytes]:
         """Status, headers and body for one request; an error of ours becomes a fixed sentence and an id."""
         try:
-            return self._answer(scope)
+            asked = self._understand(scope)
+            thread = self._threads.get(asked.route.thread)
+            if thread is None:
+                return self._respond(asked, scope)
+            try:
+                return await thread.ask(lambda: self._respond(asked, scope), asked.route.timeout_s)
+            except Busy as busy:
+                if asked.route.busy is None:
+                    raise StoreUnanswered(str(busy)) from busy
+                return _finished(asked, asked.route.busy())
         except RequestRefused as refused:
             return _json(refused.status, refused.body, refused.headers)
         except StoreUnanswered as unanswered:
@@ -71,35 +109,52 @@ class Api:
         except Exception as error:  # noqa: BLE001 — the last line: told to `report`, never to the caller
             return self._trouble(500, "this server failed to answer; its log knows why", scope, error)
 
-    def _answer(self, scope: Scope) -> tuple[int, Headers, bytes]:
+    def _understand(self, scope: Scope) -> _Asked:
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > URL_BYTES_MAX:
             raise RequestRefused(414, f"the address is longer than {URL_BYTES_MAX} bytes")
         path = scope["path"]
         found = self._table.get(path)
         accept, authorization = _wishes(scope["headers"])
-        if self._token_digest and not (found and found[0].is_open):
-            self._authorize(authorization)
+        self._authorize(authorization, found[0].scope if found else Allowed.READ)
         if found is None:
             raise self._no_route(path)
-        if scope["method"] not in ("GET", "HEAD"):
-            raise RequestRefused(405, f"{path} answers GET and HEAD only", expected="GET, HEAD", headers=(_ALLOWED,))
         route, parameters = found
+        if scope["method"] not in route.methods:
+            methods = ", ".join(route.methods)
+            sentence = f"{path} answers {' and '.join(route.methods)} only"
+            raise RequestRefused(405, sentence, expected=methods, headers=((b"allow", methods.encode()),))
         wanted = formats.choose(accept, route.formats)
-        query = parameters.parse(scope["query_string"])
-        if route.fast is not None and wanted == formats.JSON:
-            reply = route.fast(self._sources, query)
-        else:
-            reply = route.respond(self._sources, query)
-        body = _body(route, reply, wanted)
-        headers = _headers(formats.CONTENT_TYPES[wanted], body)
-        if reply.next_cursor:  # CSV and Arrow have no other place for it
-            headers.append((b"x-next-cursor", reply.next_cursor.encode()))
-        return reply.status, headers, body
+        return _Asked(route, parameters.parse(scope["query_string"]), wanted)
 
-    def _authorize(self, authorization: bytes) -> None:
+    def _respond(self, asked: _Asked, scope: Scope) -> tuple[int, Headers, bytes]:
+        route = asked.route
+        if route.scope is Allowed.CONTROL:
+            client = scope.get("client")
+            self._sources.caller = f"api from {client[0]}" if client else "api"
+        if route.fast is not None and asked.wanted == formats.JSON:
+            return _finished(asked, route.fast(self._sources, asked.query))
+        return _finished(asked, route.respond(self._sources, asked.query))
+
+    def _refresh(self) -> None:
+        """Let the store's thread look again at what answers from memory show of the store."""
+        thread = self._threads.get(Thread.STORE)
+        if thread is not None and not thread.is_late and self._sources.wants_totals():
+            thread.post(self._sources.refresh_totals)
+
+    def _authorize(self, authorization: bytes, needed: Allowed) -> None:
+        if needed is Allowed.OPEN or (needed is Allowed.READ and not self._read_digest):
+            return
         scheme, _, token = authorization.partition(b" ")
-        is_bearer = scheme.lower() == b"bearer"
-        if not hmac.compare_digest(_digest(token.strip()), self._token_digest) or not is_bearer:
+        digest = _digest(token.strip()) if scheme.lower() == b"bearer" else b""
+        may_control = hmac.compare_digest(digest, self._control_digest) if self._control_digest else False
+        may_read = hmac.compare_digest(digest, self._read_digest) if self._read_digest else False
+        if needed is Allowed.CONTROL and not self._control_digest:
+            raise RequestRefused(
+                403, "this server changes nothing: it has no control token", expected="set serve.control_token"
+            )
+        if needed is Allowed.CONTROL and may_read and not may_control:
+            raise RequestRefused(403, "this token may read and change nothing", expected="the control token")
+        if not may_control and not (may_read and needed is Allowed.READ):
             raise RequestRefused(
                 401,
                 "this server wants its token: Authorization: Bearer ...",
@@ -120,11 +175,27 @@ class Api:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                for thread in self._threads.values():
+                    thread.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self._sources.close()
+                self._end()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def _end(self) -> None:
+        # The reader belongs to the store's thread; one that hangs is left behind, it ends with the process.
+        store = self._threads.pop(Thread.STORE, None)
+        if store is None:
+            self._sources.close()
+        else:
+            store.end(self._sources.close, END_S_MAX)
+        for thread in self._threads.values():
+            thread.end(_nothing, END_S_MAX)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _digest(token: bytes) -> bytes:
@@ -139,6 +210,14 @@ def _wishes(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
         elif name == b"authorization":
             authorization = value
     return ",".join(accepts), authorization
+
+
+def _finished(asked: _Asked, reply: Reply) -> tuple[int, Headers, bytes]:
+    body = _body(asked.route, reply, asked.wanted)
+    headers = _headers(formats.CONTENT_TYPES[asked.wanted], body)
+    if reply.next_cursor:  # CSV and Arrow have no other place for it
+        headers.append((b"x-next-cursor", reply.next_cursor.encode()))
+    return reply.status, headers, body
 
 
 def _body(route: AnyRoute, reply: Reply, wanted: str) -> bytes:

@@ -11,13 +11,20 @@ import msgspec
 from everytick.serve.formats import ARROW, JSON
 from everytick.serve.parameters import Parameter, Parameters
 from everytick.serve.refusal import Refusal, Trouble
-from everytick.serve.route import AnyRoute
+from everytick.serve.route import AnyRoute, Scope
 
 _REFUSALS = {
     "400": "A parameter is unknown, repeated, malformed or out of bounds",
     "401": "The token is missing or wrong",
+    "403": "The token may read and change nothing, or the server has no control token",
     "404": "There is nothing of that name",
     "406": "The answer is not offered in any format of the Accept header",
+}
+
+_SECURITY: dict[Scope, list[dict[str, list[str]]]] = {
+    Scope.OPEN: [],
+    Scope.READ: [{}, {"token": []}, {"control": []}],
+    Scope.CONTROL: [{"control": []}],
 }
 
 
@@ -43,7 +50,7 @@ def document(routes: Sequence[AnyRoute]) -> bytes:
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
-            "paths": {route.path: {"get": _operation(route, ref_of)} for route in routes},
+            "paths": {route.path: {route.method.lower(): _operation(route, ref_of)} for route in routes},
             "components": {
                 "schemas": components,
                 "securitySchemes": {
@@ -51,7 +58,12 @@ def document(routes: Sequence[AnyRoute]) -> bytes:
                         "type": "http",
                         "scheme": "bearer",
                         "description": "Needed when the server was started with a token, except on /livez",
-                    }
+                    },
+                    "control": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "The control token: opens what changes something, and everything else",
+                    },
                 },
             },
         }
@@ -63,7 +75,7 @@ def _operation(route: AnyRoute, ref_of: dict[type[msgspec.Struct], Any]) -> dict
     answered = {"description": route.summary, "content": _content(route, ref_of)}
     responses: dict[str, Any] = {"200": answered}
     for status, why in _REFUSALS.items():
-        if status != "401" or not route.is_open:
+        if (status != "401" or not route.is_open) and (status != "403" or route.scope is Scope.CONTROL):
             responses[status] = {"description": why, "content": {JSON: {"schema": ref_of[Refusal]}}}
     responses["503"] = {
         "description": "The store did not answer; ask again later",
@@ -83,7 +95,7 @@ def _operation(route: AnyRoute, ref_of: dict[type[msgspec.Struct], Any]) -> dict
         "description": (route.answer.__doc__ if route.answer else None) or route.summary,
         "parameters": [_parameter(p) for p in parameters],
         "responses": responses,
-        "security": [] if route.is_open else [{}, {"token": []}],
+        "security": _SECURITY[route.scope],
     }
 
 

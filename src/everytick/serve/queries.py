@@ -25,13 +25,19 @@ Cursor: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=128, description="next_cursor of the page before, of the same query")
 ]
 KindName: TypeAlias = Annotated[
-    Literal["trades", "agg_trades", "candles", "quotes", "books", "mids", "contexts"],
+    Literal["trades", "agg_trades", "candles", "quotes", "books", "mids", "contexts", "vaults"],
     Meta(description="kind of stream"),
 ]
 
 
 class Nothing(msgspec.Struct, frozen=True):
     """No parameters."""
+
+
+class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the kill switch is set."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="why, for the record")]
 
 
 class TradesQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +58,18 @@ class CandlesQuery(msgspec.Struct, frozen=True, kw_only=True):
     coin: Coin = ""
     venue: VenueName = ""
     interval: Width = ""
+    since_ms: Since = 0
+    until_ms: Until = TS_MS_MAX
+    limit: Limit = 1_000
+    order: Order = "desc"
+    cursor: Cursor = ""
+
+
+class PointsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of snapshots in time order: open interest, watched accounts or mid prices."""
+
+    coin: Coin = ""
+    venue: VenueName = ""
     since_ms: Since = 0
     until_ms: Until = TS_MS_MAX
     limit: Limit = 1_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -26,14 +27,30 @@ class Reply:
     next_cursor: str | None = None
 
 
+class Thread(StrEnum):
+    """Where a route is answered. What may hang hangs on a thread of its own, never on the loop that answers /health."""
+
+    LOOP = "loop"
+    STORE = "store"
+    CONTROL = "control"
+
+
+class Scope(StrEnum):
+    """What a caller must be allowed: nothing, to read, or to read and to change."""
+
+    OPEN = "open"
+    READ = "read"
+    CONTROL = "control"
+
+
 @dataclass(frozen=True)
 class Route(Generic[Q]):
     """A path and how it is answered.
 
     `rows` names the field of the answer that CSV and Arrow carry, `row` its type; without them only
     `formats` are offered. `fast`, where given, makes the JSON body directly and must equal encoding what
-    `respond` gives. `is_open`: answered without a token. `failing` is the status beside 200 that carries
-    the same answer.
+    `respond` gives. `failing` is the status beside 200 that carries the same answer. `busy` is the reply when
+    its thread does not answer within `timeout_s`; without one that is a 503.
     """
 
     path: str
@@ -45,8 +62,22 @@ class Route(Generic[Q]):
     row: type[msgspec.Struct] | None = None
     fast: Callable[[Sources, Q], Reply] | None = None
     formats: tuple[str, ...] = (JSON,)
-    is_open: bool = False
+    method: str = "GET"
+    scope: Scope = Scope.READ
+    thread: Thread = Thread.LOOP
+    timeout_s: float = 5.0
     failing: int = 0
+    busy: Callable[[], Reply] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Answered without a token."""
+        return self.scope is Scope.OPEN
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What may be sent to it."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
 
 def paged(
@@ -61,7 +92,10 @@ def paged(
     fast: Callable[[Sources, Q], Reply] | None = None,
 ) -> Route[Q]:
     """A route whose answer holds rows, and so is offered as a table too."""
-    return Route(path, summary, query, answer, respond, rows=rows, row=row, fast=fast, formats=(JSON, CSV, ARROW))
+    formats = (JSON, CSV, ARROW)
+    return Route(
+        path, summary, query, answer, respond, rows=rows, row=row, fast=fast, formats=formats, thread=Thread.STORE
+    )
 
 
 AnyRoute = Route[Any]

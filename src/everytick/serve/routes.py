@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 
-from everytick.serve import answers, ledger, openapi, queries, rows, state
+from everytick.serve import answers, control, ledger, openapi, points, queries, rows, state
 from everytick.serve.formats import TEXT
 from everytick.serve.queries import Nothing
-from everytick.serve.route import AnyRoute, Reply, Route, paged
+from everytick.serve.route import AnyRoute, Reply, Route, Scope, Thread, paged
 from everytick.serve.sources import Sources
 
 
 def _index(_sources: Sources, _: Nothing) -> Reply:
     listed = [
-        answers.RouteRow(r.path, r.summary, [f.name for f in openapi.parameters_of(r)], list(r.formats)) for r in ROUTES
+        answers.RouteRow(r.path, r.method, r.summary, [f.name for f in openapi.parameters_of(r)], list(r.formats))
+        for r in ROUTES
     ]
     return Reply(answers.Index("everytick", listed, "/openapi.json"))
 
@@ -37,9 +38,52 @@ ROUTES: tuple[AnyRoute, ...] = (
         state.health,
         failing=state.HEALTH_UNWELL,
     ),
-    Route("/livez", "Does the API's loop answer?", Nothing, answers.Live, state.livez, is_open=True),
-    Route("/readyz", "Can questions be answered now?", Nothing, answers.Ready, state.readyz, failing=503),
-    Route("/stats", "Counts over the store, and how far tape and store are", Nothing, answers.Stats, state.stats),
+    Route(
+        "/livez",
+        "Does the main loop show life?",
+        Nothing,
+        answers.Live,
+        state.livez,
+        scope=Scope.OPEN,
+        failing=503,
+    ),
+    Route(
+        "/readyz",
+        "Can questions be answered now?",
+        Nothing,
+        answers.Ready,
+        state.readyz,
+        thread=Thread.STORE,
+        timeout_s=1.0,
+        failing=503,
+        busy=state.not_ready,
+    ),
+    Route(
+        "/stats",
+        "Counts over the store, and how far tape and store are",
+        Nothing,
+        answers.Stats,
+        state.stats,
+        thread=Thread.STORE,
+    ),
+    Route("/trading", "May orders go out? The kill switch", Nothing, answers.TradingAnswer, control.trading),
+    *(
+        Route(
+            path,
+            summary,
+            queries.ReasonQuery,
+            answers.TradingAnswer,
+            respond,
+            method="POST",
+            scope=Scope.CONTROL,
+            thread=Thread.CONTROL,
+            failing=control.NOT_DURABLE,
+        )
+        for path, summary, respond in (
+            ("/halt", "Halt trading at once, latched across restarts", control.halt),
+            ("/arm", "Arm trading again after a halt", control.arm),
+        )
+    ),
     paged(
         "/trades",
         "Trades in time order, by pages",
@@ -58,6 +102,33 @@ ROUTES: tuple[AnyRoute, ...] = (
         rows.candles,
         rows="candles",
         row=answers.CandleRow,
+    ),
+    paged(
+        "/oi",
+        "Open interest, funding and reference prices in time order, by pages",
+        queries.PointsQuery,
+        answers.OpenInterest,
+        points.open_interest,
+        rows="oi",
+        row=answers.OpenInterestRow,
+    ),
+    paged(
+        "/hlp",
+        "What the watched accounts hold, all of them together, in time order, by pages",
+        queries.PointsQuery,
+        answers.Vaults,
+        points.vaults,
+        rows="hlp",
+        row=answers.VaultsRow,
+    ),
+    paged(
+        "/price",
+        "Mid prices in time order, by pages",
+        queries.PointsQuery,
+        answers.Prices,
+        points.prices,
+        rows="prices",
+        row=answers.PriceRow,
     ),
     paged(
         "/gaps",

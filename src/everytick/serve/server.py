@@ -12,7 +12,9 @@ from everytick.errors import Fatal, Refused
 from everytick.host.listen import is_loopback, listen, port_of
 from everytick.serve.app import Api
 from everytick.serve.receipt import BoundedReceipt
+from everytick.serve.route import Thread
 from everytick.serve.sources import Sources
+from everytick.supervise.asking import Asking
 
 # Each connection costs some 50 kB; beyond this many, callers get 503 and should share one.
 CONNECTIONS_MAX = 512
@@ -55,6 +57,7 @@ class ApiServer:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str = "",
+        control_token: str = "",
         protocol: type[BoundedReceipt] = BoundedReceipt,
     ) -> None:
         if not token and not is_loopback(host):
@@ -67,8 +70,9 @@ class ApiServer:
         self._listener = listen(host, port, setting="serve")
         self.port = port_of(self._listener)
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        threads = {thread: Asking(f"api {thread}") for thread in (Thread.STORE, Thread.CONTROL)}
         self._config = uvicorn.Config(
-            Api(sources, token=token),
+            Api(sources, token=token, control_token=control_token, threads=threads),
             http=protocol,
             ws="none",
             lifespan="on",

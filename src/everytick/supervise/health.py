@@ -1,4 +1,4 @@
-"""Is data that is due arriving, durable and applied? A pure function of what the parts say about themselves."""
+"""Is data that is due arriving, durable and applied? A pure function of what the parts say and when they last moved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from everytick.model.units import NS_PER_MS, NS_PER_S
+from everytick.supervise.monitor import LineSeen, Seen, StreamSeen
 from everytick.supervise.progress import ConnectionProgress, Progress
 
 
@@ -41,15 +42,16 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What health needs besides Progress.
+    """What health needs besides Progress and what the monitor saw.
 
-    `due` names the streams that should be speaking now (open session, not a quiet instrument), each with
-    the longest silence in ns that is still normal. A stream that is not due may be silent for ever.
-    `records` and `projects` tell which parts run in this process: a part that runs in another is judged
-    there, and here by the streams it should feed.
+    `due` names streams whose longest normal silence is known beforehand, in ns (a poll, an open session); all
+    others are judged by the habit that the monitor learnt. `closed` names streams that owe nothing now (a session
+    that is not open). `records` and `projects` tell which parts run in this process: a part that runs in another
+    is judged there, and here by the streams it should feed.
     """
 
     due: Mapping[str, int] = {}
+    closed: frozenset[str] = frozenset()
     records: bool = True
     projects: bool = True
 
@@ -57,32 +59,37 @@ class Facts(msgspec.Struct, frozen=True):
 class HealthLimits(msgspec.Struct, frozen=True):
     """Ages that are still well, in ns, and a backlog in frames."""
 
+    # The loop beats twice a second; five seconds without one is a blocked loop and no garbage collection.
+    beat_age_ns_max: int = 5 * NS_PER_S
+    # The watchdog looks twice a second. What it saw longer ago proves nothing about now.
+    look_age_ns_max: int = 5 * NS_PER_S
     # A group commit takes milliseconds and a slow disk's fsync a second or two; ten seconds is a stuck one.
     watermark_age_ns_max: int = 10 * NS_PER_S
-    # The projector applies many times a second; half a minute covers a checkpoint of a large store.
-    checkpoint_age_ns_max: int = 30 * NS_PER_S
+    # The projector applies many times a second. What it has not applied after this is late data by the same
+    # measure as a mute stream.
+    checkpoint_age_ns_max: int = 12 * NS_PER_S
     # About half a minute of a busy day: a projector that works but cannot keep up is late data as well.
     checkpoint_lag_frames_max: int = 60_000
     # Hyperliquid ends a line after 60 s without a message and a ping is sent well before that: an open
     # line always speaks within a minute, even when the market does not.
     connection_silence_ns_max: int = 90 * NS_PER_S
-    # A clock that stepped back makes every age negative; this much is jitter between threads.
-    future_ns_max: int = 5 * NS_PER_S
 
 
-def health(progress: Progress, facts: Facts, now_ns: int, limits: HealthLimits) -> Health:
+def health(progress: Progress, seen: Seen, facts: Facts, mono_ns: int, limits: HealthLimits) -> Health:
     """What is not well now; `ok` only if nothing is.
 
-    Units: `now_ns` is wall time, as are all `*_ns` of `progress`. `last_commit_ns` and `last_apply_ns` are
-    refreshed by their owners also when there was nothing to do, so that a thread that died is told from
-    one that is idle.
+    Units: `mono_ns` is the monotonic clock's now, as are all times of `seen`; no wall clock is asked, so that one
+    which is set cannot make anything look well or ill. `last_commit_ns` and `last_apply_ns` are refreshed by their
+    owners also when there was nothing to do, so that a thread that died is told from one that is idle.
     """
+    tape = [*_tape(progress, seen, mono_ns, limits)] if facts.records else []
+    store = [*_store(progress, seen, mono_ns, limits)] if facts.projects else []
     reasons = [
-        *_process(progress, now_ns, limits),
-        *(_tape(progress, now_ns, limits) if facts.records else ()),
-        *(_store(progress, now_ns, limits) if facts.projects else ()),
-        *(r for name, c in sorted(progress.connections.items()) for r in _connection(name, c, now_ns, limits)),
-        *_streams(progress, facts, now_ns),
+        *_process(progress, seen, mono_ns, limits),
+        *tape,
+        *store,
+        *(r for name, c in sorted(progress.connections.items()) for r in _connection(name, c, seen, mono_ns, limits)),
+        *_streams(progress, seen, facts, mono_ns, is_late=bool(tape or store)),
     ]
     if not reasons:
         return Health(Status.OK)
@@ -90,25 +97,45 @@ def health(progress: Progress, facts: Facts, now_ns: int, limits: HealthLimits) 
     return Health(reasons[0].status, tuple(reasons))
 
 
-def _process(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Reason]:
+def is_loop_alive(seen: Seen, mono_ns: int, limits: HealthLimits) -> bool:
+    """Whether the event loop has shown life within its bound, as far as is known now."""
+    return mono_ns - seen.beat_mono_ns <= limits.beat_age_ns_max
+
+
+def is_mute(stream: StreamSeen, mono_ns: int) -> bool:
+    """Whether a stream is silent for longer than its habit explains."""
+    return mono_ns - stream.silent_mono_ns > stream.bound_ns
+
+
+def _process(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) -> Iterator[Reason]:
     if progress.started_ns == 0:
         yield Reason(
             Status.DEGRADED, "not_started", "process", "nothing has been started yet", -1, "wait, then look at the log"
         )
-    newest_ns = max(progress.last_commit_ns, progress.last_apply_ns, progress.started_ns)
-    if newest_ns - now_ns > limits.future_ns_max:
+    look_ns = mono_ns - seen.mono_ns
+    if look_ns > limits.look_age_ns_max:
         yield Reason(
             Status.DEGRADED,
-            "clock",
-            "clock",
-            f"the last progress lies {_seconds(newest_ns - now_ns)} in the future: the wall clock stepped back",
-            -1,
-            "check the machine's time service; ages cannot be told until the clock has caught up",
+            "watchdog_dead",
+            "watchdog",
+            f"nobody has watched the parts for {_seconds(look_ns)}: what follows is as old",
+            _ms(look_ns),
+            "restart the process; send SIGUSR1 first, for its stacks",
+        )
+    elif not is_loop_alive(seen, mono_ns, limits):
+        age_ns = mono_ns - seen.beat_mono_ns
+        yield Reason(
+            Status.DEGRADED,
+            "loop_wedged",
+            "loop",
+            f"the event loop has shown no life for {_seconds(age_ns)}",
+            _ms(age_ns),
+            "the watchdog dumps all stacks and interrupts it; look at stacks.txt in the data folder",
         )
 
 
-def _tape(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Reason]:
-    age_ns = now_ns - (progress.last_commit_ns or progress.started_ns)
+def _tape(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) -> Iterator[Reason]:
+    age_ns = mono_ns - seen.commit_mono_ns
     if progress.tape_trouble:
         yield Reason(
             Status.DEGRADED,
@@ -130,8 +157,10 @@ def _tape(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Rea
         )
 
 
-def _store(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Reason]:
-    age_ns = now_ns - (progress.last_apply_ns or progress.started_ns)
+def _store(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) -> Iterator[Reason]:
+    idle_ns = mono_ns - seen.apply_mono_ns
+    late_ns = mono_ns - seen.lag_mono_ns if seen.lag_mono_ns else 0
+    age_ns = max(idle_ns, late_ns)
     if progress.store_trouble:
         yield Reason(
             Status.DEGRADED,
@@ -147,16 +176,20 @@ def _store(progress: Progress, now_ns: int, limits: HealthLimits) -> Iterator[Re
             Status.STALE,
             "checkpoint_old",
             "store",
-            f"the checkpoint is {lag} frames behind the watermark, last seen to {_seconds(age_ns)} ago",
+            f"the checkpoint is {lag} frames and {_seconds(late_ns)} behind the watermark, last seen to "
+            f"{_seconds(idle_ns)} ago",
             _ms(age_ns),
             "look at the log of the projector; what is served is older than what is recorded",
         )
 
 
-def _connection(name: str, progress: ConnectionProgress, now_ns: int, limits: HealthLimits) -> Iterator[Reason]:
+def _connection(
+    name: str, progress: ConnectionProgress, seen: Seen, mono_ns: int, limits: HealthLimits
+) -> Iterator[Reason]:
+    line = seen.lines.get(name) or LineSeen(progress.up, mono_ns, mono_ns, mono_ns, 0)
+    age_ns = mono_ns - line.changed_mono_ns
     if not progress.up:
         cause = f": {progress.last_cause}" if progress.last_cause else ""
-        age_ns = now_ns - progress.since_ns if progress.since_ns else -1
         since = f" for {_seconds(age_ns)}" if progress.since_ns else " since the start"
         yield Reason(
             Status.DEGRADED,
@@ -167,7 +200,7 @@ def _connection(name: str, progress: ConnectionProgress, now_ns: int, limits: He
             "reconnecting by itself; if it lasts, check the network and the venue's status page",
         )
         return
-    silence_ns = now_ns - max(progress.last_message_ns, progress.since_ns)
+    silence_ns = mono_ns - max(line.spoke_mono_ns, line.changed_mono_ns)
     if silence_ns > limits.connection_silence_ns_max:
         yield Reason(
             Status.STALE,
@@ -178,7 +211,6 @@ def _connection(name: str, progress: ConnectionProgress, now_ns: int, limits: He
             "it is given up and opened again by itself; if it lasts, check the venue's status page",
         )
     if progress.unconfirmed:
-        age_ns = now_ns - progress.since_ns
         yield Reason(
             Status.STALE,
             "unconfirmed",
@@ -189,20 +221,45 @@ def _connection(name: str, progress: ConnectionProgress, now_ns: int, limits: He
         )
 
 
-def _streams(progress: Progress, facts: Facts, now_ns: int) -> Iterator[Reason]:
-    for key, silence_ns_max in sorted(facts.due.items()):
-        _, recv_ns = progress.newest.get(key, (0, 0))
-        silence_ns = now_ns - (recv_ns or progress.started_ns)
-        if silence_ns > silence_ns_max:
-            heard = f"for {_seconds(silence_ns)}" if recv_ns else "since the start"
+def _streams(progress: Progress, seen: Seen, facts: Facts, mono_ns: int, *, is_late: bool) -> Iterator[Reason]:
+    """Mute streams, and connections of which every stream together is too silent.
+
+    What is on its way between tape and store has arrived: the delay is told as the store's, not as the stream's.
+    """
+    late_ns = max(mono_ns - seen.lag_mono_ns if seen.lag_mono_ns else 0, mono_ns - seen.commit_mono_ns)
+    is_silent: set[str] = set()
+    for name, line in sorted(seen.lines.items()):
+        connection = progress.connections.get(name)
+        silence_ns = mono_ns - line.quiet_mono_ns
+        if connection is not None and not connection.up:
+            is_silent.add(name)  # told as down
+        elif silence_ns > line.bound_ns and not (is_late and silence_ns - late_ns <= line.bound_ns):
+            is_silent.add(name)
             yield Reason(
                 Status.STALE,
-                "stream_mute",
-                key,
-                f"{key} is due and has brought nothing {heard}",
+                "streams_mute",
+                name,
+                f"nothing has come on any stream of {name} for {_seconds(silence_ns)}, though it is up; "
+                f"up to {_seconds(line.bound_ns)} would be normal",
                 _ms(silence_ns),
-                "compare with the venue's own page; a delisted instrument should leave the settings",
+                "check the venue's status page; a connection that stays mute is opened again by itself",
             )
+    for key, stream in sorted(seen.streams.items()):
+        if key in facts.closed or stream.line in is_silent:
+            continue
+        bound_ns = facts.due.get(key, stream.bound_ns)
+        silence_ns = mono_ns - stream.silent_mono_ns
+        if silence_ns <= bound_ns or (is_late and silence_ns - late_ns <= bound_ns):
+            continue
+        heard = f"for {_seconds(silence_ns)}" if stream.is_heard else "since the start"
+        yield Reason(
+            Status.STALE,
+            "stream_mute",
+            key,
+            f"{key} is due and has brought nothing {heard}; up to {_seconds(bound_ns)} would be normal",
+            _ms(silence_ns),
+            "compare with the venue's own page; a delisted instrument should leave the settings",
+        )
 
 
 def _ms(age_ns: int) -> int:

@@ -24,17 +24,33 @@ class ConnectionProgress:
 
 
 @dataclass
+class PollProgress:
+    """One poll, kept by the poller."""
+
+    venue: str
+    name: str
+    every_s: float
+    tried_ns: int = 0  # wall time of the last request
+    answered_ns: int = 0  # wall time of the last cycle of which every request was answered
+    failures: int = 0  # failed requests since then
+    last_cause: str = ""
+
+
+@dataclass
 class Progress:
     """One process. `*_ns` are wall times, 0 where it has not happened yet."""
 
     run: str = ""
     started_ns: int = 0
+    loop_beats: int = 0  # bumped by the event loop twice a second, for those who watch it from outside
     connections: dict[str, ConnectionProgress] = field(default_factory=dict)
+    polls: dict[str, PollProgress] = field(default_factory=dict)  # by venue/name
     # the tape, kept by the committing thread
     offset_appended: int = 0  # next offset to be given
     offset_durable: int = 0  # the watermark: every offset below it would survive a power cut
     last_commit_ns: int = 0  # last commit, or last look (once a second at least) that found nothing to commit
     commit_latency_ns: int = 0  # receipt of the oldest frame of the last group to its durability
+    commit_tries: int = 0  # groups that the committer began to write, whatever came of it
     bytes_pending: int = 0
     tape_trouble: str = ""  # one sentence while the tape cannot take frames, else empty
     # the projector
@@ -42,5 +58,6 @@ class Progress:
     last_apply_ns: int = 0  # last apply, or last look (once a second at least) that found nothing to apply
     store_trouble: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    prices: dict[str, str] = field(default_factory=dict)  # instrument -> price of its newest trade, as written
     # streams, kept by the projector: key -> (event ns, receive ns) of the newest event
     newest: dict[str, tuple[int, int]] = field(default_factory=dict)

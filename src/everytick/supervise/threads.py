@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Callable
+
+from everytick.errors import EverytickError
+
+
+class Wedged(EverytickError):
+    """The watchdog interrupted this worker: it had work and made no progress. Its owner starts it again.
+
+    A person need do nothing; if it repeats, stacks.txt in the data folder shows where it stood.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("interrupted by the watchdog: there was work and nothing moved")
 
 
 class Stop:
@@ -41,6 +54,17 @@ class OwnedThread:
         self._done: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def ident(self) -> int:
+        """The thread's number, 0 while it does not run."""
+        thread = self._thread
+        return thread.ident or 0 if thread is not None and thread.is_alive() else 0
+
+    def interrupt(self) -> None:
+        """Let `Wedged` be raised in the thread at its next step. What waits in the system stays there."""
+        if self.ident:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(Wedged))
 
     async def run(self) -> None:
         """Start the thread and wait for its end. Raises what the thread raised.

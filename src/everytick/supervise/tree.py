@@ -4,7 +4,6 @@ owner with it, until the process ends and the system starts it again."""
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -38,6 +37,7 @@ class Tree:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fallen: Exception | None = None
         self._ending = asyncio.Event()
+        self.deaths = 0  # of all tasks so far
 
     def spawn(self, name: str, work: Callable[[], Awaitable[None]], restarts: Restarts | None = None) -> None:
         """Own a task that runs `work` for ever: an end without being asked is a death like any other.
@@ -49,12 +49,6 @@ class Tree:
     def stop(self) -> None:
         """Ask for a graceful end."""
         self._ending.set()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT ask for a graceful end."""
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self.stop)
 
     async def run(self, for_s: float | None = None) -> None:
         """Wait until asked to stop, for at most `for_s` seconds. Raises what killed a task for good."""
@@ -87,6 +81,7 @@ class Tree:
                 error = caught
             now_ns = self._clock.mono_ns()
             deaths.append(now_ns)
+            self.deaths += 1
             while restarts and now_ns - deaths[0] > restarts.window_s * NS_PER_S:
                 deaths.popleft()
                 backoff_s = restarts.backoff_s

@@ -19,9 +19,9 @@ from everytick.recorder.committer import Committer
 from everytick.recorder.connection import Connection
 from everytick.recorder.projector import Projector
 from everytick.serve.server import ApiServer
-from everytick.serve.sources import Sources
 from everytick.stores.open import open_store
 from everytick.stores.protocol import Reader, Store
+from everytick.supervise.health import Facts
 from everytick.supervise.progress import ConnectionProgress, Progress
 from everytick.supervise.threads import OwnedThread, Stop
 from everytick.supervise.tree import Restarts, Tree
@@ -31,7 +31,8 @@ from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
 from everytick.venues.registry import VENUES
 from everytick.wiring.alerting import alerts_of
-from everytick.wiring.parts import Ports, api_sources, open_projector, streams_of
+from everytick.wiring.parts import Ports, open_projector, streams_of
+from everytick.wiring.watching import Watch
 
 # The process's own frames (start, stop) carry this in place of a venue.
 PROCESS_VENUE, PROCESS_CHANNEL = "everytick", "process"
@@ -58,6 +59,10 @@ class Process:
         self._store: Store | None = None
         self._api: ApiServer | None = None
         self._threads: dict[str, OwnedThread] = {}
+        facts = Facts(projects=projects)
+        self.watch = Watch(
+            settings, ports, telemetry, self.progress, self._tree, self._threads, facts, judges_streams=projects
+        )
 
     async def run(
         self,
@@ -71,8 +76,13 @@ class Process:
         Raises Refused when a start is refused (settings, a second writer, a port in use), and what killed a
         part that could not be rebuilt.
         """
-        if heeds_signals:
-            self._tree.stop_on_signals()
+        self.watch.begin(heeds_signals=heeds_signals)
+        try:
+            await self._run(for_s, on_ready)
+        finally:
+            self.watch.end()
+
+    async def _run(self, for_s: float | None, on_ready: Callable[[], None]) -> None:
         try:
             source = self._start()
         except BaseException:
@@ -80,9 +90,11 @@ class Process:
             self._let_go()
             raise
         try:
+            self.watch.ready()
             on_ready()
             await self._tree.run(for_s)
         finally:
+            self.watch.ending()
             await self._end(source)
 
     def stop(self) -> None:
@@ -105,7 +117,7 @@ class Process:
         source = Source(PROCESS_VENUE, PROCESS_CHANNEL, self._writer.next_offset)
         self._writer.append(source, FrameKind.START, control_payload(Started(progress.run, __version__)))
         # First up and last down: what happens to the others in between is told.
-        alerts = alerts_of(self.settings, ports, self._telemetry, self._sources().health, self.reader)
+        alerts = alerts_of(self.settings, ports, self._telemetry, self.watch.health, self.reader)
         self._own("alerts", alerts.work)
         self._telemetry.recorder_started(progress.run, __version__, source.epoch)
         committer = Committer(
@@ -126,18 +138,22 @@ class Process:
 
     def _listen(self) -> ApiServer:
         serve = self.settings.serve
-        sources = self._sources()
-        return ApiServer(sources, host=serve.host, port=serve.port, token=serve.token.reveal())
-
-    def _sources(self) -> Sources:
-        return api_sources(self.reader, self.progress, self._ports, self._telemetry)
+        return ApiServer(
+            self.watch.sources(self.reader, self.settings.store.kind),
+            host=serve.host,
+            port=serve.port,
+            token=serve.token.reveal(),
+            control_token=serve.control_token.reveal(),
+        )
 
     def _own(self, name: str, work: Callable[[Stop], None]) -> None:
         thread = self._threads[name] = OwnedThread(name, work)
         self._tree.spawn(name, thread.run, Restarts())
 
     def _project(self, stop: Stop) -> None:
-        self._open_projector().work(stop)
+        projector = self._open_projector()
+        self.watch.learn(self.reader())
+        projector.work(stop)
 
     def _open_projector(self) -> Projector:
         assert self._store is not None

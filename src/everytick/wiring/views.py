@@ -12,13 +12,15 @@ from everytick.model.frame import Frame
 from everytick.serve.server import ApiServer
 from everytick.stores.open import open_reader, open_store
 from everytick.stores.protocol import Store
+from everytick.supervise.health import Facts
 from everytick.supervise.progress import Progress
 from everytick.supervise.threads import OwnedThread, Stop
 from everytick.supervise.tree import Restarts, Tree
 from everytick.tape.reader import TapeReader
 from everytick.tape.writer import LOCK_NAME
 from everytick.telemetry import Telemetry
-from everytick.wiring.parts import Ports, api_sources, open_projector
+from everytick.wiring.parts import Ports, open_projector
+from everytick.wiring.watching import Watch
 
 FRAMES_PER_READ = 5_000
 # How often another process's tape is looked at: well under what a person or an API caller notices.
@@ -87,10 +89,19 @@ class View:
         self._tree = Tree(ports.clock, ports.ids, telemetry)
         self._store: Store | None = None
         self._api: ApiServer | None = None
+        self._threads: dict[str, OwnedThread] = {}
+        facts = Facts(records=False, projects=projects)
+        self._watch = Watch(settings, ports, telemetry, self.progress, self._tree, self._threads, facts)
 
     async def run(self, *, for_s: float | None = None, on_ready: Callable[[], None] = lambda: None) -> None:
         """Follow until a signal or for `for_s` seconds. Raises Refused when a start is refused."""
-        self._tree.stop_on_signals()
+        self._watch.begin(heeds_signals=True)
+        try:
+            await self._run(for_s, on_ready)
+        finally:
+            self._watch.end()
+
+    async def _run(self, for_s: float | None, on_ready: Callable[[], None]) -> None:
         self.progress.run = self._ports.ids.token(4).hex()
         self.progress.started_ns = self._ports.clock.wall_ns()
         self._telemetry.recorder_started(self.progress.run, __version__, 0)
@@ -104,9 +115,11 @@ class View:
                 self._api = self._listen()
                 self.address = self._api.address
                 self._own("api", self._answer)
+            self._watch.ready()
             on_ready()
             await self._tree.run(for_s)
         finally:
+            self._watch.ending()
             await self._tree.end()
             if self._api is not None:
                 self._api.close()
@@ -114,7 +127,8 @@ class View:
                 self._store.close()
 
     def _own(self, name: str, work: Callable[[Stop], None]) -> None:
-        self._tree.spawn(name, OwnedThread(name, work).run, Restarts())
+        thread = self._threads[name] = OwnedThread(name, work)
+        self._tree.spawn(name, thread.run, Restarts())
 
     def _tape(self) -> TapeReader:
         return TapeReader(self._ports.disk(tape_folder(self._settings)))
@@ -139,6 +153,7 @@ class View:
             while not stop.is_asked:
                 self.progress.offset_durable = self.progress.offset_appended = tape.durable()
                 self.progress.offset_applied = reader.checkpoint()
+                self.progress.newest = {stream.key: times for stream, times in reader.latest().items()}
                 self.progress.last_commit_ns = self.progress.last_apply_ns = self._ports.clock.wall_ns()
                 stop.wait(LOOK_S * 10)
         finally:
@@ -147,8 +162,14 @@ class View:
     def _listen(self) -> ApiServer:
         serve = self._settings.serve
         path = str(store_path(self._settings))
-        sources = api_sources(lambda: open_reader(path), self.progress, self._ports, self._telemetry)
-        return ApiServer(sources, host=serve.host, port=serve.port, token=serve.token.reveal())
+        sources = self._watch.sources(lambda: open_reader(path), self._settings.store.kind)
+        return ApiServer(
+            sources,
+            host=serve.host,
+            port=serve.port,
+            token=serve.token.reveal(),
+            control_token=serve.control_token.reveal(),
+        )
 
     def _answer(self, stop: Stop) -> None:
         api, self._api = self._api or self._listen(), None
