@@ -12,15 +12,17 @@ from urllib.parse import urlencode
 
 import pytest
 
-from everytick.model.event import Candle, CandleState, Side, Trade
+from everytick.model.event import Candle, CandleState, PlacedTrade, Side, Trade
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_MS
 from everytick.serve.app import Api
+from everytick.serve.route import AnyRoute
 from everytick.serve.sources import Sources
 from everytick.stores.memory import MemoryStore
-from everytick.stores.protocol import Batch, PlacedCandle, PlacedTrade, Quarantined, Store, placed_trade
+from everytick.stores.protocol import Batch, PlacedCandle, Quarantined, Store, placed_trade
 from everytick.supervise.progress import Progress
+from everytick.supervise.switch import SwitchState, Trading, checked, initial
 
 BTC = Stream("hyperliquid", Kind.TRADES, "BTC")
 ETH = Stream("hyperliquid", Kind.TRADES, "ETH")
@@ -128,7 +130,29 @@ def cover(stream: Stream, from_ms: int, to_ms: int, verdict: Cover, offset: int 
     return Interval(stream, from_ms * NS_PER_MS, to_ms * NS_PER_MS, verdict, offset)
 
 
-def caller_of(store: Store, *, token: str = "", progress: Progress | None = None, **more: Any) -> Caller:
+CONTROL = "the-control-token"
+
+
+class SwitchInMemory:
+    """A kill switch without a disk."""
+
+    def __init__(self) -> None:
+        self.state = initial(True)
+
+    def set(self, to: Trading, reason: str, who: str) -> SwitchState:
+        self.state = SwitchState(to, checked(reason), who, 1, self.state.number + 1)
+        return self.state
+
+
+def ask_route(call: Caller, route: AnyRoute, **headers: str) -> Answer:
+    """Ask a route with the least that it wants."""
+    query = {"/coverage": {"coin": "BTC"}, "/halt": {"reason": "a test"}, "/arm": {"reason": "a test"}}
+    return call(route.path, query.get(route.path, ()), method=route.method, **headers)
+
+
+def caller_of(
+    store: Store, *, token: str = "", control_token: str = "", progress: Progress | None = None, **more: Any
+) -> Caller:
     reported: list[tuple[str, str, BaseException]] = []
     sources = Sources(
         store.reader,
@@ -138,7 +162,9 @@ def caller_of(store: Store, *, token: str = "", progress: Progress | None = None
         report=lambda *told: reported.append(told),
         **more,
     )
-    return Caller(Api(sources, token=token), reported)
+    switch = SwitchInMemory()
+    sources.switch, sources.set_switch = lambda: switch.state, switch.set
+    return Caller(Api(sources, token=token, control_token=control_token), reported)
 
 
 def filled_store() -> MemoryStore:

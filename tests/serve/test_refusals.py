@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.serve.asking import T0_MS, Caller, caller_of, filled_store
+from tests.serve.asking import CONTROL, T0_MS, Caller, ask_route, caller_of, filled_store
 
 from everytick.serve.app import URL_BYTES_MAX
+from everytick.serve.queries import Nothing
+from everytick.serve.route import AnyRoute, Reply, Route
 from everytick.serve.routes import ROUTES
 from everytick.stores.memory import MemoryStore
 
@@ -91,7 +93,7 @@ def test_an_empty_store_says_that_nothing_is_recorded_yet() -> None:
     assert "nothing has been recorded yet" in call("/trades", {"coin": "BTC"}).json["expected"]
     assert call("/coverage", {"coin": "BTC"}).status == 404
     for route in ROUTES:
-        assert call(route.path, {"coin": "BTC"} if route.path == "/coverage" else ()).status != 500
+        assert ask_route(call, route).status != 500
 
 
 @pytest.mark.parametrize("query", [b"coin=%ff", b"coin=\xff", b"&".join(b"a%d=1" % n for n in range(99))])
@@ -101,14 +103,15 @@ def test_a_query_string_that_cannot_be_read_is_refused(call: Caller, query: byte
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([route.path for route in ROUTES]),
+    st.sampled_from(ROUTES),
     st.binary(max_size=60) | st.from_regex(rb"(limit|since_ms|order|coin|cursor)=[^&]{0,20}", fullmatch=True),
 )
-def test_no_query_string_makes_the_server_fail(path: str, query: bytes) -> None:
-    assert CALL(path, query).status in (200, 400, 404)
+def test_no_query_string_makes_the_server_fail(route: AnyRoute, query: bytes) -> None:
+    answer = CALL(route.path, query, method=route.method, authorization=f"Bearer {CONTROL}")
+    assert answer.status in (200, 400, 404)
 
 
-CALL = caller_of(filled_store())
+CALL = caller_of(filled_store(), control_token=CONTROL)
 
 
 def test_unknown_paths_other_methods_and_long_addresses_are_refused(call: Caller) -> None:
@@ -181,10 +184,11 @@ def test_a_fault_of_ours_is_a_500_with_an_id_and_nothing_else() -> None:
 
 def test_the_open_token_less_route_is_livez_alone() -> None:
     call = caller_of(filled_store(), token="s3cret-ünïcode")
-    for path in [route.path for route in ROUTES] + ["/nothing"]:
+    nowhere = Route("/nothing", "", Nothing, None, lambda *_: Reply())
+    for route in [*ROUTES, nowhere]:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic s3cret"}):
-            answer = call(path, **headers)
-            if path == "/livez":
+            answer = ask_route(call, route, **headers)
+            if route.path == "/livez":
                 assert answer.status == 200
             else:
                 assert answer.status == 401

@@ -148,7 +148,8 @@ class Api:
         digest = _digest(token.strip()) if scheme.lower() == b"bearer" else b""
         may_control = hmac.compare_digest(digest, self._control_digest) if self._control_digest else False
         may_read = hmac.compare_digest(digest, self._read_digest) if self._read_digest else False
-        if needed is Allowed.CONTROL and not self._control_digest:
+        is_known = may_read or not self._read_digest
+        if needed is Allowed.CONTROL and not self._control_digest and is_known:
             raise RequestRefused(
                 403, "this server changes nothing: it has no control token", expected="set serve.control_token"
             )
