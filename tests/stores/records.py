@@ -14,6 +14,8 @@ from everytick.model.event import (
     Quote,
     Side,
     Trade,
+    VaultPosition,
+    VaultPositions,
 )
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
@@ -29,7 +31,8 @@ QUOTES = Stream("hyperliquid", Kind.QUOTES, "BTC")
 BOOKS = Stream("hyperliquid", Kind.BOOKS, "BTC")
 MIDS = Stream("hyperliquid", Kind.MIDS, "BTC")
 CONTEXTS = Stream("hyperliquid", Kind.CONTEXTS, "BTC")
-ALL = [BTC, ETH, ODD, BARS, HOURS, QUOTES, BOOKS, MIDS, CONTEXTS]
+VAULTS = Stream("hyperliquid", Kind.VAULTS, "BTC")
+ALL = [BTC, ETH, ODD, BARS, HOURS, QUOTES, BOOKS, MIDS, CONTEXTS, VAULTS]
 
 LAG_NS = 5_000_001  # receipt after event
 
@@ -70,6 +73,14 @@ def context(ms: int, offset: int, premium: str | None = "-0.0001") -> Placed:
     return Placed(made, offset, ns_from_ms(ms))
 
 
+def vaults(ms: int, offset: int, size: str = "-0.10", stream: Stream = VAULTS) -> Placed:
+    positions = (
+        VaultPosition("0xa", ns_from_ms(ms + 1), Decimal(size), Decimal("-10500.0"), Decimal("1E-7")),
+        VaultPosition("0xb", ns_from_ms(ms), Decimal(0), Decimal(0), Decimal("90000.50")),
+    )
+    return Placed(VaultPositions(stream, ns_from_ms(ms), positions), offset, ns_from_ms(ms + 2))
+
+
 def mid(ms: int, offset: int, price: str = "105055.5") -> Mid:
     return Mid(MIDS, ns_from_ms(ms), offset, Decimal(price))
 
@@ -99,7 +110,7 @@ def one_of_each() -> Batch:
         streams=list(ALL),
         trades=[trade(BTC, 10, 3), trade(BTC, 10, 1), trade(ETH, 9, 1, "1E-7", "100"), trade(ODD, 10, 2)],
         candles=[candle(BARS, 0), candle(HOURS, 0, "99.75")],
-        events=[quote(10, 1), quote(10, 2, None), book(11, 3), context(12, 4), context(13, 5, None)],
+        events=[quote(10, 1), quote(10, 2, None), book(11, 3), context(12, 4), context(13, 5, None), vaults(15, 7)],
         mids=[mid(14, 6), mid(14, 7, "1")],
         quarantined=[refused(8), refused(8, 0), refused(9)],
         seams=[seam(BTC, 1, Verdict.FIRST), seam(ETH, 1), seam(BTC, 5, Verdict.GAP)],

@@ -29,6 +29,7 @@ from tests.stores.records import (
     MIDS,
     ODD,
     QUOTES,
+    VAULTS,
     book,
     candle,
     content,
@@ -41,6 +42,7 @@ from tests.stores.records import (
     refused,
     seam,
     trade,
+    vaults,
 )
 
 Read = Callable[[], Reader]
@@ -56,12 +58,13 @@ def test_an_empty_store_answers_every_question(store: Store, read: Read) -> None
     assert reader.trades_json(everything) == (b"", 0, None)
     assert reader.trades_json(RowQuery(())) == (b"", 0, None)
     assert reader.candles(everything) == []
+    assert (reader.contexts(everything), reader.vaults(everything), reader.mids(everything)) == ([], [], [])
     assert reader.gaps([BTC], open_only=False, limit=10) == []
     assert reader.seams([BTC], limit=10) == []
     assert reader.coverage(BTC, 0, 2**62) == []
     assert reader.quarantined(limit=10) == []
     assert reader.latest() == {}
-    assert reader.totals() == Totals(*[0] * 9, counts={})
+    assert reader.totals() == Totals(*[0] * 10, counts={})
     assert list(reader.dump()) == ['["checkpoint",0]']
     assert store.states() == {}
     assert store.known_trades(BTC, [(1, 1)]) == {}
@@ -75,7 +78,7 @@ def test_a_batch_is_seen_whole_with_its_checkpoint(store: Store, read: Read) -> 
     assert reader.checkpoint() == 10
     assert list(reader.streams().items()) == [(stream, number) for number, stream in enumerate(ALL, 1)]
     assert reader.totals() == Totals(
-        *(4, 2, 2, 1, 2, 2, 3, 3, 2),
+        *(4, 2, 2, 1, 2, 2, 1, 3, 3, 2),
         counts={"frames": 10, "quarantined": 3},
     )
     assert store.states() == {"": b"\x00", BTC.key: b"one"}
@@ -83,9 +86,47 @@ def test_a_batch_is_seen_whole_with_its_checkpoint(store: Store, read: Read) -> 
     assert reader.seams([ETH, BTC], limit=2) == [one_of_each().seams[2], seam(ETH, 1)]
     tables = [msgspec.json.decode(line)[0] for line in reader.dump()]
     assert set(tables) == {
-        *("checkpoint", "streams", "trades", "candles", "quotes", "books", "mids", "contexts"),
+        *("checkpoint", "streams", "trades", "candles", "quotes", "books", "mids", "contexts", "vaults"),
         *("quarantine", "seams", "gaps", "coverage", "states", "counts"),
     }
+
+
+def test_snapshots_come_back_as_they_were_stored(store: Store, read: Read) -> None:
+    store.apply(one_of_each())
+    reader = read()
+    newer, older = reader.contexts(RowQuery((CONTEXTS,)))
+    assert (older.ts_recv_ns, older.offset, newer.premium) == (ns_from_ms(12), 4, None)
+    numbers = (older.open_interest, older.funding_rate, older.mark_price, older.oracle_price, older.mid_price)
+    assert numbers == ("123.4", "-0.0000125", "105000.5", None, "1")
+    assert (older.premium, older.day_notional_volume, older.previous_day_price) == ("-0.0001", None, "-0.0001")
+    (held,) = reader.vaults(RowQuery((VAULTS,)))
+    assert (held.stream, held.ts_event_ns, held.offset, held.ts_recv_ns) == (VAULTS, 15_000_000, 7, 17_000_000)
+    assert held.positions == vaults(15, 7).event.positions
+    assert [(row.ts_recv_ns, row.offset, row.price) for row in reader.mids(RowQuery((MIDS,), descending=False))] == [
+        (14_000_000, 6, "105055.5"),
+        (14_000_000, 7, "1"),
+    ]
+    assert reader.latest()[VAULTS] == (15_000_000, 17_000_000)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_of_snapshots_neither_repeat_nor_skip(store: Store, read: Read, descending: bool) -> None:
+    """A10 item 18: rows that share a millisecond at a page's edge repeated or stalled."""
+    events = [made(20 + n // 5, n) for n in range(23) for made in (context, vaults)]
+    mids = [mid(20 + n // 5, n) for n in range(23)]
+    store.apply(Batch(0, 99, streams=[CONTEXTS, VAULTS, MIDS], events=events, mids=mids))
+    reader = read()
+    for stream, ask, time in (
+        (CONTEXTS, reader.contexts, "ts_recv_ns"),
+        (VAULTS, reader.vaults, "ts_event_ns"),
+        (MIDS, reader.mids, "ts_recv_ns"),
+    ):
+        query = RowQuery((stream,), since_ns=ns_from_ms(21), until_ns=ns_from_ms(24), descending=descending, limit=4)
+        seen = []
+        while rows := ask(query):
+            seen += [row.offset for row in rows]
+            query = replace(query, after=(getattr(rows[-1], time), rows[-1].number, rows[-1].offset))
+        assert seen == sorted(range(5, 20), reverse=descending), stream.key
 
 
 def test_the_dump_spells_every_column_exactly(store: Store, read: Read) -> None:
@@ -99,6 +140,8 @@ def test_the_dump_spells_every_column_exactly(store: Store, read: Read) -> None:
         '["books",7,11000000,3,"[[\\"99.50\\",\\"1.0\\",3],[\\"99\\",\\"0.00000002\\",0]]","[]",12000000]',
         '["mids",8,14000000,6,"105055.5"]',
         '["contexts",9,12000000,4,"123.4","-0.0000125","105000.5",null,"1","-0.0001",null,"-0.0001"]',
+        '["vaults",10,15000000,7,"[[\\"0xa\\",16000000,\\"-0.10\\",\\"-10500.0\\",\\"0.0000001\\"],'
+        '[\\"0xb\\",15000000,\\"0\\",\\"0\\",\\"90000.50\\"]]",17000000]',
         '["quarantine",8,-1,"hyperliquid","ws","broken_json","px","NaN\\u0000",7,"AP97"]',
         '["seams",1,5,5,"gap","cut",30,1,2,3]',
         '["gaps",1,5000000,5,-1,14000000,"suspected","cut","open",-1,-1,5]',
@@ -171,7 +214,7 @@ def test_a_poisoned_batch_leaves_nothing_and_the_next_good_one_applies(store: St
     assert reader.totals() == totals
     store.apply(good)
     assert reader.checkpoint() == 20
-    assert list(reader.streams().values()) == list(range(1, 11))
+    assert list(reader.streams().values()) == list(range(1, len(ALL) + 2))
 
 
 def test_a_stream_that_is_introduced_again_keeps_its_number(store: Store, read: Read) -> None:
@@ -345,6 +388,7 @@ def test_the_latest_of_each_stream_is_its_row_with_the_greatest_key(store: Store
         BOOKS: (ms(11), ms(12)),
         MIDS: (ms(14), ms(14)),
         CONTEXTS: (ms(13), ms(13)),
+        VAULTS: (ms(15), ms(17)),
     }
 
 

@@ -32,7 +32,7 @@ def test_what_was_applied_is_there_after_opening_again(tmp_path: Path) -> None:
     again.close()
     reader = open_reader(path)
     assert reader.checkpoint() == 11
-    assert list(reader.streams().values()) == list(range(1, 11))
+    assert list(reader.streams().values()) == list(range(1, len(ALL) + 1))
     reader.close()
 
 
@@ -170,7 +170,8 @@ def test_no_question_reads_a_whole_table_or_sorts_one(tmp_path: Path) -> None:
     ("address", "sentence"),
     [
         ("sqllite:///store.sqlite", r"no store of the kind sqllite: \(did you mean sqlite:\?\)"),
-        ("postgresql://user:hunter2@host/name", "no store of the kind postgresql: .*a file is `sqlite:///"),
+        ("mysql://user:hunter2@host/name", "no store of the kind mysql: .*a file is `sqlite:///"),
+        ("postgresq://user:hunter2@host/name", r"no store of the kind postgresq: \(did you mean postgresql:\?\)"),
         ("sqlite://host/store.sqlite", "no host"),
         ("sqlite://store.sqlite", "no host"),
         ("sqlite:", "names no file"),

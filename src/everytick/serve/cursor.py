@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import struct
 
-from everytick.serve.queries import CandlesQuery, TradesQuery
+from everytick.serve.queries import CandlesQuery, PointsQuery, TradesQuery
 from everytick.serve.refusal import RequestRefused
 
 Key = tuple[int, int, int]  # (time ns, stream number, id)
@@ -16,7 +16,7 @@ _FORM = struct.Struct(">Bqqq8s")
 _VERSION = 1
 
 
-def fingerprint(route: str, query: TradesQuery | CandlesQuery) -> bytes:
+def fingerprint(route: str, query: TradesQuery | CandlesQuery | PointsQuery) -> bytes:
     """Eight bytes that stand for everything that decides which rows come in which order; the limit does not."""
     interval = query.interval if isinstance(query, CandlesQuery) else ""
     # No part can hold a zero byte's neighbour by accident: lengths are written before texts.

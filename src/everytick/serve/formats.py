@@ -28,7 +28,7 @@ CONTENT_TYPES = {
 
 HAS_ARROW = importlib.util.find_spec("pyarrow") is not None
 
-_ARROW_TYPES = {int: "int64", int | None: "int64", str: "string", bool: "bool_"}
+_ARROW_TYPES = {int: "int64", int | None: "int64", str: "string", str | None: "string", bool: "bool_"}
 
 
 def choose(accept: str, offered: Sequence[str], *, has_arrow: bool = HAS_ARROW) -> str:

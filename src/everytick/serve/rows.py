@@ -6,7 +6,7 @@ from everytick.model.stream import Kind
 from everytick.model.units import ms_from_ns, ns_from_ms
 from everytick.serve import cursor
 from everytick.serve.answers import CandleRow, Candles, TradeRow, Trades
-from everytick.serve.queries import CandlesQuery, TradesQuery
+from everytick.serve.queries import CandlesQuery, PointsQuery, TradesQuery
 from everytick.serve.refusal import RequestRefused
 from everytick.serve.route import Reply, chosen
 from everytick.serve.sources import Sources
@@ -16,21 +16,21 @@ from everytick.stores.protocol import Reader, RowQuery
 def trades(sources: Sources, query: TradesQuery) -> Reply:
     """The plain way: rows as records. The oracle of `trades_fast`."""
     print_ = cursor.fingerprint("/trades", query)
-    page = sources.ask(lambda reader: reader.trades(_row_query(reader, query, Kind.TRADES, print_)))
+    page = sources.ask(lambda reader: reader.trades(row_query(reader, query, Kind.TRADES, print_)))
     rows = [
         TradeRow(r.stream.venue, r.stream.instrument, r.trade_id, r.side, r.price, r.size, ms_from_ns(r.ts_event_ns))
         for r in page
     ]
     last = (page[-1].ts_event_ns, page[-1].number, page[-1].trade_id) if page else None
-    following = _next(last, len(page), query, print_)
+    following = following_of(last, len(page), query, print_)
     return Reply(Trades(rows, len(rows), following), next_cursor=following)
 
 
 def trades_fast(sources: Sources, query: TradesQuery) -> Reply:
     """The same page with its rows as the store wrote them: no record is made for a row."""
     print_ = cursor.fingerprint("/trades", query)
-    inside, count, last = sources.ask(lambda reader: reader.trades_json(_row_query(reader, query, Kind.TRADES, print_)))
-    following = _next(last, count, query, print_)
+    inside, count, last = sources.ask(lambda reader: reader.trades_json(row_query(reader, query, Kind.TRADES, print_)))
+    following = following_of(last, count, query, print_)
     # A cursor is base64url: nothing in it needs escaping.
     written = f'"{following}"' if following else "null"
     tail = f'],"count":{count},"next_cursor":{written}}}'.encode()
@@ -40,7 +40,7 @@ def trades_fast(sources: Sources, query: TradesQuery) -> Reply:
 def candles(sources: Sources, query: CandlesQuery) -> Reply:
     """Candles by open time."""
     print_ = cursor.fingerprint("/candles", query)
-    page = sources.ask(lambda reader: reader.candles(_row_query(reader, query, Kind.CANDLES, print_)))
+    page = sources.ask(lambda reader: reader.candles(row_query(reader, query, Kind.CANDLES, print_)))
     rows = [
         CandleRow(
             venue=r.stream.venue,
@@ -60,11 +60,12 @@ def candles(sources: Sources, query: CandlesQuery) -> Reply:
     ]
     # A stream has one candle per open time, so the id part of the key is not needed.
     last = (page[-1].ts_open_ns, page[-1].number, 0) if page else None
-    following = _next(last, len(page), query, print_)
+    following = following_of(last, len(page), query, print_)
     return Reply(Candles(rows, len(rows), following), next_cursor=following)
 
 
-def _row_query(reader: Reader, query: TradesQuery | CandlesQuery, kind: Kind, print_: bytes) -> RowQuery:
+def row_query(reader: Reader, query: TradesQuery | CandlesQuery | PointsQuery, kind: Kind, print_: bytes) -> RowQuery:
+    """The page that a query asks for. Raises RequestRefused."""
     if query.since_ms > query.until_ms:
         raise RequestRefused(
             400,
@@ -85,7 +86,10 @@ def _row_query(reader: Reader, query: TradesQuery | CandlesQuery, kind: Kind, pr
     )
 
 
-def _next(last: cursor.Key | None, count: int, query: TradesQuery | CandlesQuery, print_: bytes) -> str | None:
+def following_of(
+    last: cursor.Key | None, count: int, query: TradesQuery | CandlesQuery | PointsQuery, print_: bytes
+) -> str | None:
+    """The cursor for the page after this one, None where there is none."""
     # A page that is not full is the last one. A full last page costs the caller one empty page more.
     if last is None or count < query.limit:
         return None

@@ -13,9 +13,38 @@ from typing import Protocol
 import msgspec
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, Candle, PlacedTrade, Quote, Trade
+from everytick.errors import Fatal, Refused
+from everytick.model.event import (
+    AssetContext,
+    BookSnapshot,
+    Candle,
+    PlacedTrade,
+    Quote,
+    Trade,
+    VaultPosition,
+    VaultPositions,
+)
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Kind, Stream
+
+# What names a row that came from a venue: its stream, its time in ns, and a trade's id, an event's or a mid's
+# offset, or 0 for a candle.
+RowIdentity = tuple[Stream, int, int]
+
+
+class Unstorable(Fatal):
+    """Some rows of a batch cannot be held. Nothing was applied; without them the batch would be.
+
+    `rows` names each with the reason. Whoever made the batch puts them into quarantine and makes it again.
+    """
+
+    def __init__(self, message: str, rows: Mapping[RowIdentity, str]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
+class Taken(Refused):
+    """Another writer has the store. `value` says who; a standby asks again until that one is gone."""
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -24,7 +53,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     Only kinds without an identity of their own need it in their key (quotes, books, contexts, mids).
     """
 
-    event: Quote | BookSnapshot | AssetContext
+    event: Quote | BookSnapshot | AssetContext | VaultPositions
     offset: int
     ts_recv_ns: int
 
@@ -143,6 +172,44 @@ class CandleRow(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
+class ContextRow(msgspec.Struct, frozen=True, gc=False):
+    """A stored context as read: numbers as exact text, None where the venue gave none."""
+
+    number: int
+    stream: Stream
+    ts_recv_ns: int
+    offset: int
+    open_interest: str
+    funding_rate: str
+    mark_price: str
+    oracle_price: str | None
+    mid_price: str | None
+    premium: str | None
+    day_notional_volume: str | None
+    previous_day_price: str | None
+
+
+class VaultsRow(msgspec.Struct, frozen=True, gc=False):
+    """A stored snapshot of all watched accounts, in the order in which they were asked."""
+
+    number: int
+    stream: Stream
+    ts_event_ns: int
+    offset: int
+    positions: tuple[VaultPosition, ...]
+    ts_recv_ns: int
+
+
+class MidRow(msgspec.Struct, frozen=True, gc=False):
+    """A stored mid price as read."""
+
+    number: int
+    stream: Stream
+    ts_recv_ns: int
+    offset: int
+    price: str
+
+
 class Totals(msgspec.Struct, frozen=True):
     """Counts over the whole store."""
 
@@ -152,6 +219,7 @@ class Totals(msgspec.Struct, frozen=True):
     books: int
     mids: int
     contexts: int
+    vaults: int
     quarantined: int
     gaps: int
     gaps_open: int
@@ -179,6 +247,16 @@ class Reader(Protocol):
         ...
 
     def candles(self, query: RowQuery) -> list[CandleRow]: ...
+
+    def contexts(self, query: RowQuery) -> list[ContextRow]:
+        """By receive time, since a context has no other; the id in a cursor is the offset, as in the next two."""
+        ...
+
+    def vaults(self, query: RowQuery) -> list[VaultsRow]: ...
+
+    def mids(self, query: RowQuery) -> list[MidRow]:
+        """By receive time, since a mid price has no other."""
+        ...
 
     def gaps(self, streams: Sequence[Stream], *, open_only: bool, limit: int) -> list[Gap]:
         """Newest first by (from_ns, offset, first_id)."""

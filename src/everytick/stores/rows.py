@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from everytick.core.validate import decimal_text
 from everytick.errors import Fatal
-from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote, VaultPositions
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
 from everytick.stores.protocol import Mid, Placed, PlacedCandle, Quarantined
-from everytick.stores.spelling import levels_text, optional_text
+from everytick.stores.spelling import levels_text, optional_text, positions_text
 
 Numbers = Mapping[Stream, int]
 Rows = list[tuple[object, ...]]
@@ -57,11 +57,12 @@ def candle_rows(candles: Iterable[PlacedCandle], numbers: Numbers) -> Rows:
     ]
 
 
-def event_rows(events: Iterable[Placed], numbers: Numbers) -> tuple[Rows, Rows, Rows]:
-    """Quotes, books and contexts, apart."""
+def event_rows(events: Iterable[Placed], numbers: Numbers) -> tuple[Rows, Rows, Rows, Rows]:
+    """Quotes, books, contexts and vaults, apart."""
     quotes: Rows = []
     books: Rows = []
     contexts: Rows = []
+    vaults: Rows = []
     for placed in events:
         event = placed.event
         number = numbers[event.stream]
@@ -72,9 +73,12 @@ def event_rows(events: Iterable[Placed], numbers: Numbers) -> tuple[Rows, Rows, 
         elif isinstance(event, BookSnapshot):
             sides = (levels_text(event.bids), levels_text(event.asks))
             books.append((number, event.ts_event_ns, placed.offset, *sides, placed.ts_recv_ns))
+        elif isinstance(event, VaultPositions):
+            text = positions_text(event.positions)
+            vaults.append((number, event.ts_event_ns, placed.offset, text, placed.ts_recv_ns))
         else:
             contexts.append((number, placed.ts_recv_ns, placed.offset, *_context(event)))
-    return quotes, books, contexts
+    return quotes, books, contexts, vaults
 
 
 def _context(event: AssetContext) -> tuple[str | None, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import Level
+from everytick.model.event import Level, VaultPosition
 from everytick.model.ledger import GapState
 from everytick.model.units import ms_from_ns
 from everytick.stores.protocol import Row
@@ -42,6 +42,7 @@ DUMPED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("oracle_price_text", "mid_price_text", "premium_text", "day_notional_volume_text"),
             "previous_day_price_text",
         ),
+        "vaults": ("stream", "ts_ns", "offset", "positions", "ts_recv_ns"),
         "quarantine": ("offset", "item", "venue", "channel", "reason", "path", "value", "ts_recv_ns", "excerpt"),
         "seams": (
             *("stream", "offset", "epoch", "verdict", "cause", "shared", "ts_before_ns", "ts_after_ns"),
@@ -96,6 +97,33 @@ def optional_text(value: Decimal | None) -> str | None:
 def levels_text(levels: Sequence[Level]) -> str:
     """One side of an order book as JSON: `[["105056.0","0.25",3],...]`, best first."""
     return _json([(decimal_text(level.price), decimal_text(level.size), level.orders) for level in levels]).decode()
+
+
+_read_positions = msgspec.json.Decoder(tuple[tuple[str, int, str, str, str], ...])
+
+
+def positions_text(positions: Sequence[VaultPosition]) -> str:
+    """Watched accounts as JSON: `[["0x…",1757015216673000000,"-1.5","-157500.0","90000.0"],...]`."""
+    return _json(
+        [
+            (
+                one.vault,
+                one.ts_event_ns,
+                decimal_text(one.size),
+                decimal_text(one.notional),
+                decimal_text(one.account_value),
+            )
+            for one in positions
+        ]
+    ).decode()
+
+
+def positions_from(text: str) -> tuple[VaultPosition, ...]:
+    """What `positions_text` was given."""
+    return tuple(
+        VaultPosition(vault, ts_ns, Decimal(size), Decimal(notional), Decimal(worth))
+        for vault, ts_ns, size, notional, worth in _read_positions.decode(text)
+    )
 
 
 def dump_line(table: str, values: Iterable[object]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote, VaultPositions
 from everytick.stores.memory.tables import Tables
 from everytick.stores.protocol import PlacedCandle
-from everytick.stores.spelling import DUMPED, dump_line, levels_text, optional_text
+from everytick.stores.spelling import DUMPED, dump_line, levels_text, optional_text, positions_text
 
 Line = tuple[object, ...]
 
@@ -24,6 +24,7 @@ def dump_lines(held: Tables) -> list[str]:
         "books": _books(held),
         "mids": ((*key, decimal_text(held.mids[key].price)) for key in sorted(held.mids)),
         "contexts": _contexts(held),
+        "vaults": _vaults(held),
         "quarantine": _quarantine(held),
         "seams": _seams(held),
         "gaps": _gaps(held),
@@ -76,6 +77,12 @@ def _contexts(held: Tables) -> Iterator[Line]:
                 *(event.premium, event.day_notional_volume, event.previous_day_price),
             )
             yield (*key, *(optional_text(number) for number in numbers))
+
+
+def _vaults(held: Tables) -> Iterator[Line]:
+    for key, placed in sorted(held.events.items(), key=_first):
+        if isinstance(placed.event, VaultPositions):
+            yield (*key, positions_text(placed.event.positions), placed.ts_recv_ns)
 
 
 def _quarantine(held: Tables) -> Iterator[Line]:

@@ -6,13 +6,24 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from everytick.core.validate import decimal_text
-from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote
+from everytick.model.event import AssetContext, BookSnapshot, PlacedTrade, Quote, VaultPositions
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
 from everytick.stores.memory.dump import dump_lines
 from everytick.stores.memory.tables import Tables, event_ns
-from everytick.stores.protocol import CandleRow, Quarantined, Row, RowQuery, Totals, TradeValues
-from everytick.stores.spelling import GAP_STATES_OPEN, trades_text
+from everytick.stores.protocol import (
+    CandleRow,
+    ContextRow,
+    MidRow,
+    Placed,
+    Quarantined,
+    Row,
+    RowQuery,
+    Totals,
+    TradeValues,
+    VaultsRow,
+)
+from everytick.stores.spelling import GAP_STATES_OPEN, optional_text, trades_text
 
 Key = tuple[int, int, int]  # (time ns, stream number, id): the full order of rows
 
@@ -51,6 +62,43 @@ class MemoryReader:
         with self._lock:
             keys = ((ts_open_ns, number, 0) for number, ts_open_ns in self._tables.candles)
             return [self._candle_row(key) for key in page(keys, query, self._numbers(query.streams))]
+
+    def contexts(self, query: RowQuery) -> list[ContextRow]:
+        """A page of contexts."""
+        return [
+            ContextRow(
+                *(number, event.stream, ts_recv_ns, offset, decimal_text(event.open_interest)),
+                *(decimal_text(event.funding_rate), decimal_text(event.mark_price), optional_text(event.oracle_price)),
+                *(optional_text(event.mid_price), optional_text(event.premium)),
+                *(optional_text(event.day_notional_volume), optional_text(event.previous_day_price)),
+            )
+            for (ts_recv_ns, number, offset), placed in self._events(query, AssetContext)
+            if isinstance(event := placed.event, AssetContext)
+        ]
+
+    def vaults(self, query: RowQuery) -> list[VaultsRow]:
+        """A page of snapshots of the watched accounts."""
+        return [
+            VaultsRow(number, event.stream, ts_ns, offset, event.positions, placed.ts_recv_ns)
+            for (ts_ns, number, offset), placed in self._events(query, VaultPositions)
+            if isinstance(event := placed.event, VaultPositions)
+        ]
+
+    def mids(self, query: RowQuery) -> list[MidRow]:
+        """A page of mid prices."""
+        with self._lock:
+            keys = ((ts_ns, number, offset) for number, ts_ns, offset in self._tables.mids)
+            found = [(key, self._tables.mids[key[1], key[0], key[2]]) for key in self._page(keys, query)]
+        return [MidRow(number, mid.stream, ts, at, decimal_text(mid.price)) for (ts, number, at), mid in found]
+
+    def _events(self, query: RowQuery, kind: type[AssetContext | VaultPositions]) -> list[tuple[Key, Placed]]:
+        with self._lock:
+            events = self._tables.events
+            keys = ((ts, number, at) for (number, ts, at), placed in events.items() if isinstance(placed.event, kind))
+            return [(key, events[key[1], key[0], key[2]]) for key in self._page(keys, query)]
+
+    def _page(self, keys: Iterable[Key], query: RowQuery) -> list[Key]:
+        return page(keys, query, self._numbers(query.streams))
 
     def gaps(self, streams: Sequence[Stream], *, open_only: bool, limit: int) -> list[Gap]:
         """Newest first by (from_ns, offset, first_id), then by stream number."""
@@ -107,6 +155,7 @@ class MemoryReader:
                 books=of_type.count(BookSnapshot),
                 mids=len(held.mids),
                 contexts=of_type.count(AssetContext),
+                vaults=of_type.count(VaultPositions),
                 quarantined=len(held.quarantined),
                 gaps=len(held.gaps),
                 gaps_open=sum(gap.state in GAP_STATES_OPEN for gap in held.gaps.values()),

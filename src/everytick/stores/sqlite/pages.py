@@ -28,6 +28,10 @@ INT64_MAX = 2**63 - 1
 STREAMS_AT_ONCE = 200
 
 _TRADE_COLUMNS = "price_text, size_text, side, ts_recv_ns, offset"
+_CONTEXT_COLUMNS = (
+    "open_interest_text, funding_rate_text, mark_price_text, oracle_price_text, mid_price_text, premium_text, "
+    "day_notional_volume_text, previous_day_price_text"
+)
 _CANDLE_COLUMNS = (
     "ts_close_ns, open_text, high_text, low_text, close_text, volume_text, trade_count, state, ts_recv_ns, offset"
 )
@@ -67,6 +71,21 @@ def trades(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Ro
 def candles(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Rows:
     """(open ns, stream number, 0, close ns, open, high, low, close, volume, trades, state, receive ns, offset)."""
     return _page(connection, query, streams, "candles", "ts_open_ns", "0", _CANDLE_COLUMNS)
+
+
+def contexts(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Rows:
+    """(receive ns, stream number, offset, open interest, funding, mark, oracle, mid, premium, volume, day before)."""
+    return _page(connection, query, streams, "contexts", "ts_recv_ns", "offset", _CONTEXT_COLUMNS)
+
+
+def vaults(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Rows:
+    """(time ns, stream number, offset, positions as JSON, receive ns)."""
+    return _page(connection, query, streams, "vaults", "ts_ns", "offset", "positions, ts_recv_ns")
+
+
+def mids(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Rows:
+    """(receive ns, stream number, offset, price)."""
+    return _page(connection, query, streams, "mids", "ts_recv_ns", "offset", "price_text")
 
 
 def trades_json(

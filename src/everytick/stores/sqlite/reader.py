@@ -7,8 +7,8 @@ from typing import Any
 
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
-from everytick.stores.protocol import CandleRow, Quarantined, Row, RowQuery, Totals
-from everytick.stores.spelling import DUMPED, GAP_STATES_OPEN, dump_line
+from everytick.stores.protocol import CandleRow, ContextRow, MidRow, Quarantined, Row, RowQuery, Totals, VaultsRow
+from everytick.stores.spelling import DUMPED, GAP_STATES_OPEN, dump_line, positions_from
 from everytick.stores.sqlite import pages
 from everytick.stores.sqlite.connect import SQLiteValue, ask, connect_reader, errors_of, transaction
 from everytick.stores.sqlite.schema import check
@@ -21,6 +21,7 @@ _NEWEST = {
     Kind.QUOTES: "SELECT ts_ns, ts_recv_ns FROM quotes WHERE stream = ? ORDER BY ts_ns DESC, offset DESC LIMIT 1",
     Kind.BOOKS: "SELECT ts_ns, ts_recv_ns FROM books WHERE stream = ? ORDER BY ts_ns DESC, offset DESC LIMIT 1",
     Kind.MIDS: "SELECT ts_recv_ns, ts_recv_ns FROM mids WHERE stream = ? ORDER BY ts_recv_ns DESC LIMIT 1",
+    Kind.VAULTS: "SELECT ts_ns, ts_recv_ns FROM vaults WHERE stream = ? ORDER BY ts_ns DESC, offset DESC LIMIT 1",
     Kind.CONTEXTS: "SELECT ts_recv_ns, ts_recv_ns FROM contexts WHERE stream = ? ORDER BY ts_recv_ns DESC LIMIT 1",
 }
 
@@ -83,6 +84,30 @@ class SqliteReader:
         with errors_of(self._path):
             page = pages.candles(self._connection, query, self._wanted(query.streams))
         return [CandleRow(number, self._by_number[number], ts_ns, *rest) for ts_ns, number, _, *rest in page]
+
+    def contexts(self, query: RowQuery) -> list[ContextRow]:
+        """A page of contexts."""
+        wanted = self._wanted(query.streams)
+        with errors_of(self._path):
+            page = pages.contexts(self._connection, query, wanted)
+        return [ContextRow(number, self._by_number[number], ts_ns, *rest) for ts_ns, number, *rest in page]
+
+    def vaults(self, query: RowQuery) -> list[VaultsRow]:
+        """A page of snapshots of the watched accounts."""
+        wanted = self._wanted(query.streams)
+        with errors_of(self._path):
+            page = pages.vaults(self._connection, query, wanted)
+        return [
+            VaultsRow(number, self._by_number[number], ts_ns, offset, positions_from(text), ts_recv_ns)
+            for ts_ns, number, offset, text, ts_recv_ns in page
+        ]
+
+    def mids(self, query: RowQuery) -> list[MidRow]:
+        """A page of mid prices."""
+        wanted = self._wanted(query.streams)
+        with errors_of(self._path):
+            page = pages.mids(self._connection, query, wanted)
+        return [MidRow(number, self._by_number[number], ts_ns, *rest) for ts_ns, number, *rest in page]
 
     def gaps(self, streams: Sequence[Stream], *, open_only: bool, limit: int) -> list[Gap]:
         """Newest first by (from_ns, offset), then by stream number."""

@@ -21,6 +21,7 @@ INSERT_CONTEXT = (
     "oracle_price_text, mid_price_text, premium_text, day_notional_volume_text, previous_day_price_text) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+INSERT_VAULTS = "INSERT INTO vaults (stream, ts_ns, offset, positions, ts_recv_ns) VALUES (?, ?, ?, ?, ?)"
 INSERT_MID = "INSERT INTO mids (stream, ts_recv_ns, offset, price_text) VALUES (?, ?, ?, ?)"
 INSERT_QUARANTINED = (
     "INSERT INTO quarantine (offset, item, venue, channel, reason, path, value, ts_recv_ns, excerpt) "

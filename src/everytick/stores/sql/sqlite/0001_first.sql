@@ -108,6 +108,17 @@ CREATE TABLE contexts (
     PRIMARY KEY (stream, ts_recv_ns, offset)
 ) STRICT, WITHOUT ROWID;
 
+-- What all watched accounts held at once. Positions are JSON: [[account, ts_ns, size, notional, account value], ...],
+-- each with the venue's own time, numbers as text; `ts_ns` is the oldest of the times.
+CREATE TABLE vaults (
+    stream INTEGER NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    positions TEXT NOT NULL,
+    ts_recv_ns INTEGER NOT NULL,
+    PRIMARY KEY (stream, ts_ns, offset)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE quarantine (
     offset INTEGER NOT NULL,
     item INTEGER NOT NULL,
@@ -178,8 +189,8 @@ CREATE TABLE sizes (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO sizes (name, value) VALUES
-    ('trades', 0), ('candles', 0), ('quotes', 0), ('books', 0), ('mids', 0), ('contexts', 0), ('quarantined', 0),
-    ('gaps', 0);
+    ('trades', 0), ('candles', 0), ('quotes', 0), ('books', 0), ('mids', 0), ('contexts', 0), ('vaults', 0),
+    ('quarantined', 0), ('gaps', 0);
 
 CREATE TABLE checkpoint (
     one INTEGER PRIMARY KEY CHECK (one = 1),
