@@ -87,3 +87,12 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) 
             )
     done_numbers = {done.number for done in applied}
     return [migration for migration in known if migration.number not in done_numbers]
+
+
+def older(lacking: Migration, place: str) -> Refused:
+    """What a reader says of a store that lacks a migration."""
+    return Refused(
+        f"the store is of an older everytick: it lacks migration {lacking.number} ({lacking.name})",
+        path=place,
+        suggestion="it is brought up to date when a recorder of this version opens it",
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from types import MappingProxyType
+from importlib import import_module
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 from everytick.errors import Refused
@@ -13,17 +14,26 @@ from everytick.stores.protocol import Reader, Store
 from everytick.stores.sqlite import SqliteReader, SqliteStore
 
 SETTING = "store.url"
-EXAMPLE = "a file is `sqlite:///store.sqlite` (three slashes: relative, four: absolute) or just its path"
+EXAMPLE = (
+    "a file is `sqlite:///store.sqlite` (three slashes: relative, four: absolute) or just its path, "
+    "a server `postgresql://user:password@host/database`"
+)
+NETWORKED: Final = frozenset({"postgresql", "postgres"})
 
 
-def open_store(address: str, *, owner: str = "", take_over: bool = False) -> Store:
-    """The store at `address`, for writing: a file's path, `sqlite:///path`, or `memory:`.
+def open_store(address: str, *, owner: str = "", take_over: bool = False, allow_unsafe: bool = False) -> Store:
+    """The store at `address`, for writing: a file's path, `sqlite:///path`, `postgresql://...` or `memory:`.
 
-    `owner` is who to name to a second writer, which is refused unless it says `take_over`.
-    Raises Refused, Retryable, Fatal.
+    `owner` is who to name to a second writer, which is refused with Taken unless it says `take_over`.
+    `allow_unsafe` takes a database server that may lose what it confirmed. Raises Refused, Retryable, Fatal.
     """
     scheme, place = _split(address)
-    return _WRITERS[scheme](place, owner, take_over)
+    return _WRITERS[scheme](place, owner, take_over, allow_unsafe)
+
+
+def is_networked(address: str) -> bool:
+    """Whether the store is on a server, which may be away while everything here is well."""
+    return _split(address)[0] in NETWORKED
 
 
 def open_reader(address: str) -> Reader:
@@ -36,18 +46,41 @@ def open_reader(address: str) -> Reader:
             value=address,
             suggestion=EXAMPLE,
         )
+    if scheme in NETWORKED:
+        parts = _postgres_parts()
+        reader: Reader = parts.PostgresReader(parts.Address(address))
+        return reader
     return SqliteReader(place)
 
 
-def _memory(_place: str, _owner: str, _take_over: bool) -> Store:
+def _memory(_place: str, _owner: str, _take_over: bool, _allow_unsafe: bool) -> Store:
     return MemoryStore()
 
 
-def _sqlite(place: str, owner: str, take_over: bool) -> Store:
+def _sqlite(place: str, owner: str, take_over: bool, _allow_unsafe: bool) -> Store:
     return SqliteStore(place, owner=owner, take_over=take_over)
 
 
-_WRITERS: Final = MappingProxyType[str, Callable[[str, str, bool], Store]]({"memory": _memory, "sqlite": _sqlite})
+def _postgres(url: str, owner: str, take_over: bool, allow_unsafe: bool) -> Store:
+    store: Store = _postgres_parts().PostgresStore(url, owner=owner, take_over=take_over, allow_unsafe=allow_unsafe)
+    return store
+
+
+def _postgres_parts() -> ModuleType:
+    # By name, since its client library is an extra that most never need.
+    try:
+        return import_module("everytick.stores.postgres")
+    except ModuleNotFoundError as error:
+        raise Refused(
+            f"PostgreSQL needs a library that is not installed ({error.name})",
+            path=SETTING,
+            suggestion="pip install 'everytick[postgres]'",
+        ) from error
+
+
+_WRITERS: Final = MappingProxyType[str, Callable[[str, str, bool, bool], Store]](
+    {"memory": _memory, "sqlite": _sqlite, "postgresql": _postgres, "postgres": _postgres}
+)
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -59,6 +92,8 @@ def _split(address: str) -> tuple[str, str]:
         near = difflib.get_close_matches(scheme, _WRITERS, n=1)
         way_out = f"did you mean {near[0]}:?" if near else EXAMPLE
         raise Refused(f"there is no store of the kind {scheme}:", path=SETTING, value=scheme, suggestion=way_out)
+    elif scheme in NETWORKED:
+        rest = address
     elif rest.startswith("//"):
         host, slash, rest = rest[2:].partition("/")
         if host or not slash:

@@ -10,6 +10,7 @@ from everytick.errors import Fatal
 from everytick.model.event import AssetContext, PlacedTrade
 from everytick.model.ledger import Gap, Interval, Seam
 from everytick.model.stream import Stream
+from everytick.stores.holding import refused, unfit
 from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined
 
 K = TypeVar("K", bound=Hashable)
@@ -36,6 +37,8 @@ class Tables:
 
 def staged(batch: Batch, held: Tables) -> Tables:
     """The rows that the batch adds or replaces. Raises Fatal if it repeats a row or names an unknown stream."""
+    if found := unfit(batch):
+        raise refused("memory", found)
     new = Tables(checkpoint=batch.offset_to)
     numbers = dict(held.streams)
     for stream in batch.streams:
@@ -60,8 +63,8 @@ def staged(batch: Batch, held: Tables) -> Tables:
         add(held.events, new.events, (number(event.event.stream), event_ns(event), event.offset), event)
     for mid in batch.mids:
         add(held.mids, new.mids, (number(mid.stream), mid.ts_recv_ns, mid.offset), mid)
-    for refused in batch.quarantined:
-        add(held.quarantined, new.quarantined, (refused.offset, refused.index), refused)
+    for item in batch.quarantined:
+        add(held.quarantined, new.quarantined, (item.offset, item.index), item)
     for seam in batch.seams:
         add(held.seams, new.seams, (number(seam.stream), seam.offset), seam)
     for gap in batch.gaps:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
 
 from everytick.errors import Refused
 from everytick.stores.postgres.address import (
@@ -58,7 +59,7 @@ def connect(address: Address, name: str, answer_s: float) -> Patient:
     """An open connection in autocommit mode. `name` is what the server shows of us. Raises Refused, Retryable."""
     named = name.encode()[:APPLICATION_NAME_BYTES_MAX].decode(errors="ignore")
     try:
-        connection = Patient.connect(**address.parameters, application_name=named, autocommit=True)
+        connection = Patient.connect(make_conninfo(**address.parameters), application_name=named, autocommit=True)
     except psycopg.Error as error:
         # Not chained: the library's text may hold what the address holds.
         raise unreachable(error, address) from None
@@ -74,7 +75,11 @@ def connect_writer(address: Address, owner: str, *, allow_unsafe: bool) -> Patie
         _refuse_unsafe(connection, address, allow_unsafe=allow_unsafe)
         _refuse_homeless(connection, address)
         _tune(connection)
-        ask(connection, "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_ms(IDLE_IN_TRANSACTION_MS),))
+        ask(
+            connection,
+            "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+            (_ms(IDLE_IN_TRANSACTION_MS),),
+        )
         # Pinned for the session: a reload of the server's configuration cannot make our commits less than durable.
         if not allow_unsafe:
             ask(connection, "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)")

@@ -99,9 +99,7 @@ def unreachable(error: psycopg.Error, address: Address) -> EverytickError:
     said = str(error)
     for pattern, sentence, way_out in _REFUSALS:
         if pattern.search(said):
-            return Refused(
-                f"the database server at {address.place} {sentence}", path=SETTING, suggestion=way_out
-            )
+            return Refused(f"the database server at {address.place} {sentence}", path=SETTING, suggestion=way_out)
     for pattern, reason in _UNREACHABLE:
         if pattern.search(said):
             return Retryable(f"the database server at {address.place} {reason}")
@@ -138,9 +136,7 @@ def opening(error: psycopg.Error, address: Address) -> EverytickError:
 
 
 @contextmanager
-def errors_of(
-    address: Address, meaning: Callable[[psycopg.Error, Address], EverytickError] = in_use
-) -> Iterator[None]:
+def errors_of(address: Address, meaning: Callable[[psycopg.Error, Address], EverytickError] = in_use) -> Iterator[None]:
     """Turns what the client library raises into our families."""
     try:
         yield

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from everytick.errors import Refused
-from everytick.stores.migrate import CREATE_MIGRATIONS, Applied, migrations, pending
+from everytick.stores.migrate import CREATE_MIGRATIONS, Applied, migrations, older, pending
 from everytick.stores.sqlite.connect import ask, refuse_foreign, transaction
 
 DIALECT = "sqlite"
@@ -35,11 +34,7 @@ def check(connection: apsw.Connection, path: str) -> None:
     is_empty = not ask(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'migrations'")
     missing = pending(migrations(DIALECT), [] if is_empty else _applied(connection), path)
     if missing:
-        raise Refused(
-            f"the store is of an older everytick: it lacks migration {missing[0].number} ({missing[0].name})",
-            path=path,
-            suggestion="it is brought up to date when a recorder of this version opens it",
-        )
+        raise older(missing[0], path)
 
 
 def _applied(connection: apsw.Connection) -> list[Applied]:

@@ -11,7 +11,8 @@ from everytick.errors import Fatal, Refused
 from everytick.model.ledger import Cover, Interval
 from everytick.model.stream import Kind, Stream
 from everytick.stores import rows
-from everytick.stores.protocol import Batch, TradeKey, TradeValues
+from everytick.stores.holding import refused, unfit
+from everytick.stores.protocol import Batch, Taken, TradeKey, TradeValues
 from everytick.stores.sqlite import rows as statements
 from everytick.stores.sqlite.changes import write
 from everytick.stores.sqlite.connect import ask, connect_writer, errors_of, transaction
@@ -67,6 +68,8 @@ class SqliteStore:
                 self._doubtful = None
                 self._numbers = numbers
             except (OverflowError, TypeError, ValueError) as error:
+                if found := unfit(batch):
+                    raise refused(self._path, found) from error
                 raise Fatal(f"the store {self._path} cannot hold a value of the batch {stage}: {error}") from error
             except apsw.ConstraintError as error:
                 raise Fatal(
@@ -149,7 +152,7 @@ class SqliteStore:
                 ) from error
             if self._lock is None and not take_over:
                 holder = _holder(self._connection)
-                raise Refused(
+                raise Taken(
                     f"another writer has this store: {holder}",
                     path=self._path,
                     value=holder,

@@ -93,6 +93,17 @@ CREATE TABLE contexts (
     PRIMARY KEY (stream, ts_recv_ns, tape_offset)
 );
 
+-- What all watched accounts held at once. Positions are JSON: [[account, ts_ns, size, notional, account value], ...],
+-- each with the venue's own time, numbers as text; `ts_ns` is the oldest of the times.
+CREATE TABLE vaults (
+    stream INTEGER NOT NULL,
+    ts_ns BIGINT NOT NULL,
+    tape_offset BIGINT NOT NULL,
+    positions JSON NOT NULL,
+    ts_recv_ns BIGINT NOT NULL,
+    PRIMARY KEY (stream, ts_ns, tape_offset)
+);
+
 -- The texts of quarantine come from outside and may hold the one character that TEXT cannot, NUL: it stands as \0
 -- here, and a backslash as \\.
 CREATE TABLE quarantine (
@@ -167,8 +178,8 @@ CREATE TABLE sizes (
 ) WITH (fillfactor = 50);
 
 INSERT INTO sizes (name, value) VALUES
-    ('trades', 0), ('candles', 0), ('quotes', 0), ('books', 0), ('mids', 0), ('contexts', 0), ('quarantined', 0),
-    ('gaps', 0);
+    ('trades', 0), ('candles', 0), ('quotes', 0), ('books', 0), ('mids', 0), ('contexts', 0), ('vaults', 0),
+    ('quarantined', 0), ('gaps', 0);
 
 CREATE TABLE checkpoint (
     one INTEGER PRIMARY KEY CHECK (one = 1),
