@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check bench docs readme lock clean
 
 help:
 	@echo "make demo              record a simulated venue, watch it, audit it   (ARGS='--for 20s')"
@@ -53,6 +53,9 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	@$(BIN)/python -m tests.generated
+
+readme: $(VENV)/dev
+	@$(BIN)/python -m tests.front_page
 
 lock: $(VENV)/dev
 	@sh requirements/lock.sh
