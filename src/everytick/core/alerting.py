@@ -139,7 +139,7 @@ class _Turn:
         if not incident.is_told:
             is_cool = self._is_cool(incident, rule) and self._may_turn(incident)
             if age_ns >= rule.after_s * NS_PER_S and (incident.severity is Severity.CRITICAL or is_cool):
-                self._tell(incident, State.OPENED, incident.text, is_turn=True)
+                self._tell(incident, State.OPENED, f"{rule.text}: {incident.text}", is_turn=True)
             return
         text = f"for {_span(age_ns)} now: {incident.text}"
         if rule.escalate_s and age_ns >= _due_ns(rule.escalate_s, incident.steps):
@@ -162,7 +162,7 @@ class _Turn:
         is_cool = self._is_cool(incident, rule)
         wanted = rule.times_min if incident.is_told else 1
         if incident.untold >= wanted and (incident.severity is Severity.CRITICAL or is_cool):
-            text = incident.text
+            text = incident.text if incident.is_told else f"{rule.text}: {incident.text}"
             if incident.untold > 1:
                 since_ns = self._wall_ns - (self._now_ns - max(incident.told_ns, incident.opened_ns))
                 text = f"{incident.untold} times since {_clock(since_ns)}; last: {text}"

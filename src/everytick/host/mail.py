@@ -42,12 +42,14 @@ class Mail:
             await asyncio.to_thread(self._send, mail)
         except smtplib.SMTPAuthenticationError:
             raise Refused("the mail server does not know this user and password") from None
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused) as error:
-            raise Refused(f"the mail server refused an address: {type(error).__name__}") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            codes = sorted({code for code, _ in error.recipients.values()})
+            family = Refused if min(codes) >= 500 else Retryable
+            raise family(f"the mail server took none of alerts.mail_to, with {codes}") from None
         except smtplib.SMTPResponseException as error:
             # Of the server's own words only the code: they may hold what we said.
-            family = Refused if error.smtp_code >= 500 else Retryable
-            raise family(f"the mail server answered {error.smtp_code}") from None
+            other = Refused if error.smtp_code >= 500 else Retryable
+            raise other(f"the mail server answered {error.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
             raise Retryable(self._clean(f"mail: {type(error).__name__}: {error}")) from None
 

@@ -90,7 +90,6 @@ class Alerts:
         self._health = Health(Status.OK)
         self._polled_ns = -POLL_NS
         self._offset_ns: int | None = None  # engine's clock minus the monotonic one
-        self._wall_gap_ns = 0
         self._standing: list[Signal] = []
         self._is_reconciled = False
         self._close = close
@@ -108,7 +107,6 @@ class Alerts:
         self._saved = book
         self.book = alerting.resumed(book, wall_ns)
         self._offset_ns = self.book.now_ns - mono_ns
-        self._wall_gap_ns = wall_ns - mono_ns
         self.outbox.restore(parcels)
 
     def look(self) -> list[Message]:
@@ -245,9 +243,6 @@ class Alerts:
             standing += signals.of_room(inputs.room(), inputs.folder)
         except OSError as error:
             standing.append(Signal("disk", "data", f"the room in {inputs.folder} cannot be told: {error.strerror}"))
-        gap_ns = self._clock.wall_ns() - self._clock.mono_ns()
-        standing += signals.of_clocks(gap_ns - self._wall_gap_ns)
-        self._wall_gap_ns = gap_ns
         for name, rest in self.outbox.resting.items():
             if rest.failures >= FAILURES_TOLD:
                 standing.append(signals.of_channel(name, rest.failures, rest.detail))

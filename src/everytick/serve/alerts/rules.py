@@ -63,20 +63,21 @@ _TABLE: tuple[Rule, ...] = (
     _condition(
         "store_unreachable",
         CRITICAL,
-        "the fact `store_unavailable`, health `store_trouble` and `store_away`",
+        "the fact `store_unavailable`, health `store_trouble`",
         "the store does not answer; recording goes on",
         (10 * MINUTE, HOUR),
     ),
     _event(
         "worker_crashed",
         WARNING,
-        "the facts `task_died` and `projector_failed`; critical when it is final",
+        "the facts `task_died`, `projector_failed`, `watchdog_failed`; critical when it is final, as "
+        "`watchdog_gave_up` and `stop_too_long` are",
         "a part of the program died",
     ),
     _condition(
         "wedged",
         CRITICAL,
-        "the facts of the watchdog and health `wedged`",
+        "the fact `worker_wedged`, health `loop_wedged` and `watchdog_dead`",
         "a part runs but makes no progress",
         (5 * MINUTE, HOUR),
         hold_s=60,
@@ -134,9 +135,9 @@ _TABLE: tuple[Rule, ...] = (
     _condition(
         "clock_offset",
         WARNING,
-        "steps of the wall clock over 2 s, health `clock`",
+        "the fact `clock_stepped`",
         "the machine's clock is wrong",
-        (30 * MINUTE, HOUR),
+        (),
         hold_s=MINUTE,
     ),
     _condition(
@@ -147,6 +148,9 @@ _TABLE: tuple[Rule, ...] = (
         (HOUR,),
         hold_s=15 * MINUTE,
         cooldown_s=HOUR,
+    ),
+    _event(
+        "trading", WARNING, "the facts `trading_switched` and `switch_unreadable`", "the kill switch stands differently"
     ),
     _condition(
         "channel_failing",

@@ -50,9 +50,7 @@ class AlertSettings(msgspec.Struct, frozen=True):
     ] = Secret("")
     mail_url: Annotated[
         SecretUrl,
-        Meta(
-            description="`smtps://host:465` or `smtp://host:587` (STARTTLS), user and password before `@`. Empty: no mail."
-        ),
+        Meta(description="`smtps://host:465` or `smtp://host:587` (STARTTLS), with user and password before `@`."),
     ] = SecretUrl("")
     mail_from: Annotated[str, Meta(max_length=254, description="The sender's address; needed for mail.")] = ""
     mail_to: Annotated[tuple[Mailbox, ...], Meta(max_length=20, description="The recipients; needed for mail.")] = ()

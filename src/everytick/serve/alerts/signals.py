@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,14 +16,10 @@ Fields = Mapping[str, object]
 # Rules of health's codes; a code that is not named here falls under `stale` or `degraded` by its status.
 HEALTH_RULES: Mapping[str, str] = {
     "store_trouble": "store_unreachable",
-    "store_away": "store_unreachable",
     "tape_trouble": "tape_stuck",
-    "clock": "clock_offset",
     "connection_down": "connection_down",
-    "wedged": "wedged",
     "loop_wedged": "wedged",
     "watchdog_dead": "wedged",
-    "disk": "disk",
 }
 
 # Shares of a full disk, in percent, and how loud each is. At 95 % a busy hour can fill the rest.
@@ -32,7 +28,6 @@ DISK_LEVELS: tuple[tuple[int, Severity], ...] = (
     (90, Severity.WARNING),
     (80, Severity.INFO),
 )
-CLOCK_STEP_NS_MAX = 2 * NS_PER_S  # NTP slews what is smaller; a step of this size moves the order of events
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -64,15 +59,6 @@ def of_room(room: Room, folder: str) -> list[Signal]:
             text = f"{used} % full, {room.free // 2**20:,} MiB left in {folder}: make room or move data.dir"
             return [Signal("disk", "data", text, severity)]
     return []
-
-
-def of_clocks(step_ns: int) -> list[Signal]:
-    """A step of the wall clock against the monotonic one, in ns."""
-    if abs(step_ns) <= CLOCK_STEP_NS_MAX:
-        return []
-    way = "forward" if step_ns > 0 else "back"
-    text = f"the wall clock stepped {way} by {abs(step_ns) // NS_PER_S} s: check the machine's time service"
-    return [Signal("clock_offset", "clock", text)]
 
 
 def of_channel(name: str, failures: int, detail: str) -> Signal:
@@ -138,14 +124,32 @@ def _quarantined(fields: Fields) -> Iterator[Signal]:
     yield Signal("quarantine", _text(fields, "venue"), text)
 
 
+def _wedged(fields: Fields) -> Iterator[Signal]:
+    text = f"no progress for {_text(fields, 'idle_s')} s: {_text(fields, 'why')}; try {_text(fields, 'tries')}"
+    yield Signal("wedged", _text(fields, "worker"), text)
+
+
+def _final(subject: str, *words: str) -> Callable[[Fields], Iterator[Signal]]:
+    """The process ends over this."""
+
+    def make(fields: Fields) -> Iterator[Signal]:
+        named = _text(fields, subject) or subject
+        yield Signal("worker_crashed", named, f"the process ends: {_said(fields, words)}", Severity.CRITICAL)
+
+    return make
+
+
 def _told(rule: str, subject: str, *words: str) -> Callable[[Fields], Iterator[Signal]]:
     """Signals of `rule` about the field `subject` (or that very word), in the words of these fields."""
 
     def make(fields: Fields) -> Iterator[Signal]:
-        text = ", ".join(f"{word} {_text(fields, word)}" if word != "detail" else _text(fields, word) for word in words)
-        yield Signal(rule, _text(fields, subject) or subject, text)
+        yield Signal(rule, _text(fields, subject) or subject, _said(fields, words))
 
     return make
+
+
+def _said(fields: Fields, words: Sequence[str]) -> str:
+    return ", ".join(_text(fields, word) if word == "detail" else f"{word} {_text(fields, word)}" for word in words)
 
 
 FACT_SIGNALS: Mapping[str, Callable[[Fields], Iterator[Signal]]] = {
@@ -158,5 +162,12 @@ FACT_SIGNALS: Mapping[str, Callable[[Fields], Iterator[Signal]]] = {
     "tape_full": _told("tape_stuck", "tape", "detail"),
     "tape_damaged": _told("tape_damaged", "segment", "at", "detail"),
     "tape_sync_failed": _told("tape_damaged", "segment", "detail"),
-    "vault_zero": _told("vault_zero", "vault", "detail"),
+    "worker_wedged": _wedged,
+    "watchdog_gave_up": _final("worker", "why", "tries"),
+    "watchdog_failed": _told("worker_crashed", "watchdog", "detail"),
+    "stop_too_long": _final("stop", "stop_s_max", "watermark"),
+    "clock_stepped": _told("clock_offset", "clock", "step_s"),
+    "vault_zero": _told("vault_zero", "vault", "stream", "offset"),
+    "trading_switched": _told("trading", "switch", "state", "who", "reason"),
+    "switch_unreadable": _told("trading", "switch", "detail"),
 }
