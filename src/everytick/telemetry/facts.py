@@ -279,6 +279,29 @@ class Telemetry(WatchFacts):
         """A watched account held nothing of the instrument in three answers running. Its address may have changed."""
         self._meter.count("vaults_zero_total", 1, _venue(stream))
 
+    @fact("info", "backfill_steps_total", "backfill_gaps_closed_total", limited_by="stream")
+    def backfill_step(self, stream: str, gaps: int, closed: int, left: int) -> None:
+        """Gaps of a stream were taken to the venue's history or an archive; `left` are open in all streams."""
+        self._meter.count("backfill_steps_total", 1, _venue(stream))
+        self._meter.count("backfill_gaps_closed_total", closed, _venue(stream))
+
+    @fact("info", "archive_files_total", "archive_bytes_total")
+    def archive_read(self, file: str, size: int, lines: int) -> None:
+        """A file of an archive was read to its end; `lines` of it were wanted and are on the tape."""
+        self._meter.count("archive_files_total", 1)
+        self._meter.count("archive_bytes_total", size)
+
+    @fact("warning", "archive_files_not_whole_total", limited_by="file")
+    def archive_not_whole(self, file: str, detail: str) -> None:
+        """A file of an archive is missing, cut or damaged: the gap that it would have closed stays open."""
+        self._meter.count("archive_files_not_whole_total", 1)
+
+    @fact("info", "audit_compared_total", "audit_differences_total")
+    def audited(self, stream: str, compared: int, differences: int) -> None:
+        """What we hold of a stream was compared with what the venue says; the report names every difference."""
+        self._meter.count("audit_compared_total", compared, _venue(stream))
+        self._meter.count("audit_differences_total", differences, _venue(stream))
+
     @fact("error", "store_up", "store_failures_total")
     def store_unavailable(self, detail: str) -> None:
         """The store does not answer. Recording goes on; the store catches up from the tape when it is back."""
