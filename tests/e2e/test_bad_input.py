@@ -43,9 +43,9 @@ async def poisoned(folder: Path, here: World) -> tuple[Audit, list[Quarantined],
     sim = HyperliquidSim(traits, seed=5, market=MarketTraits(coins=("BTC", "ETH"), trades_per_s=200.0))
     await sim.start()
     settings = turned_to(
-        here.settings, sim.ws_url, data_dir=str(folder), port=0, coins=("BTC", "ETH"), kinds=(Kind.TRADES,)
+        here.settings, "hyperliquid", sim, data_dir=str(folder), port=0, coins=("BTC", "ETH"), kinds=(Kind.TRADES,)
     )
-    rehearsal = Rehearsal(settings, sim, here.ports, here.telemetry)
+    rehearsal = Rehearsal(settings, "hyperliquid", sim, here.ports, here.telemetry)
 
     async def poison() -> None:
         await rehearsal.is_ready.wait()

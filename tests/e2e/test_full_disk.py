@@ -54,8 +54,10 @@ async def until(is_true: object, what: str) -> None:
 async def recorded_through(folder: Path, here: World) -> tuple[Audit, str]:
     sim = HyperliquidSim(seed=3, market=MarketTraits(coins=("BTC",), trades_per_s=500.0))
     await sim.start()
-    settings = turned_to(here.settings, sim.ws_url, data_dir=str(folder), port=0, coins=("BTC",), kinds=(Kind.TRADES,))
-    rehearsal = Rehearsal(settings, sim, here.ports, here.telemetry)
+    settings = turned_to(
+        here.settings, "hyperliquid", sim, data_dir=str(folder), port=0, coins=("BTC",), kinds=(Kind.TRADES,)
+    )
+    rehearsal = Rehearsal(settings, "hyperliquid", sim, here.ports, here.telemetry)
     progress = rehearsal.process.progress
     sentence = ""
 

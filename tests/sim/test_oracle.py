@@ -88,4 +88,54 @@ def test_a_coin_of_which_nothing_is_held_is_in_the_audit() -> None:
 def test_the_audit_encodes_as_the_drill_prints_it() -> None:
     stream = msgspec.json.decode(msgspec.json.encode(judge(list(map(row, TRADES)), gap(5, 6))))["streams"][0]
     assert stream["venue"] == "hyperliquid"
-    assert stream["gaps"] == [{"from_ms": 5, "to_ms": 6, "kind": "suspected", "state": "open", "estimated_missing": -1}]
+    assert stream["gaps"] == [
+        {
+            "from_ms": 5,
+            "to_ms": 6,
+            "kind": "suspected",
+            "state": "open",
+            "cause": "cut",
+            "estimated_missing": -1,
+            "first_id": -1,
+            "last_id": -1,
+        }
+    ]
+
+
+def ids_gap(first_id: int, last_id: int, state: GapState = GapState.OPEN) -> Gap:
+    count = last_id - first_id + 1
+    return Gap(BTC, 1_000 * 10**6, 1_004 * 10**6, 0, GapKind.PROVED, "lost", state, count, first_id, last_id, 0)
+
+
+def judge_ids(held: list[Print], *gaps: Gap) -> Audit:
+    """Trades 3 and 4 were kept back, 6 never was; all others were sent."""
+    ledger = Ledger()
+    ledger.emitted("BTC", [t for t in TRADES if t.tid not in (3, 4, 6)])
+    ledger.kept_back("BTC", TRADES[3:5])
+    ledger.never_were("BTC", TRADES[6:7])
+    return audit("hyperliquid", ledger, map(row, held), gaps, dense_ids=True)
+
+
+SENT = [t for t in TRADES if t.tid not in (3, 4, 6)]
+
+
+def test_ids_in_a_row_must_be_named_exactly() -> None:
+    found = judge_ids(SENT, ids_gap(3, 4), ids_gap(6, 6))
+    assert found.exact
+    ids = found.streams[0].ids
+    assert ids is not None
+    assert (ids.missing, ids.unnamed, ids.misnamed, ids.holes, ids.holes_marked) == (3, 0, 0, 1, 0)
+    for gaps in ([ids_gap(3, 4)], [ids_gap(3, 3), ids_gap(6, 6)], [ids_gap(3, 6)], [ids_gap(2, 4), ids_gap(6, 6)]):
+        assert not judge_ids(SENT, *gaps).honest
+
+
+def test_what_history_brought_back_is_no_longer_missing_and_a_hole_stays() -> None:
+    held = [*SENT, *TRADES[3:5]]
+    found = judge_ids(held, ids_gap(3, 4, GapState.CLOSED), ids_gap(6, 6, GapState.PERMANENT))
+    (stream,) = found.streams
+    assert found.exact
+    assert (stream.dropped, stream.recovered, stream.unknown) == (2, 2, 0)
+    assert stream.ids is not None
+    assert (stream.ids.missing, stream.ids.holes_marked) == (1, 1)
+    assert not judge_ids(held, ids_gap(3, 4), ids_gap(6, 6)).honest  # held, and still called missing
+    assert not judge_ids(SENT, ids_gap(3, 4, GapState.CLOSED), ids_gap(6, 6)).honest  # closed, and not held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from everytick.cli import times
 from everytick.cli.console import say, say_table
 from everytick.model.units import ns_from_ms
+from everytick.sim.dense import IdAudit
 from everytick.sim.oracle import Audit
 
 
@@ -30,9 +31,22 @@ def say_audit(audit: Audit) -> None:
         for gap in stream.gaps:
             span_ms = gap.to_ms - gap.from_ms
             since, until = times.utc(ns_from_ms(gap.from_ms)), times.utc(ns_from_ms(gap.to_ms))
-            say(f"  gap in {stream.instrument}: {since} to {until} ({span_ms} ms), {gap.kind.value}, {gap.state.value}")
+            ids = f", ids {gap.first_id} to {gap.last_id}" if gap.first_id >= 0 else ""
+            where = f"gap in {stream.instrument}: {since} to {until} ({span_ms} ms){ids}"
+            say(f"  {where}, {gap.kind.value}, {gap.state.value}")
+        if stream.ids is not None:
+            say(f"  {_ids_told(stream.instrument, stream.dropped, stream.recovered, stream.ids)}")
         for example in stream.examples:
             say(f"  {example}", style="red")
+
+
+def _ids_told(instrument: str, dropped: int, recovered: int, ids: IdAudit) -> str:
+    """One line on ids in a row: what is missing, and whether the gaps say exactly that."""
+    said = "named exactly" if not (ids.unnamed or ids.misnamed) else f"{ids.unnamed} unnamed, {ids.misnamed} misnamed"
+    return (
+        f"ids of {instrument}: {ids.missing} missing, {said}; {dropped} trades kept back, {recovered} recovered from "
+        f"history; {ids.holes} holes of the venue's own, {ids.holes_marked} marked so"
+    )
 
 
 def verdict(audit: Audit) -> str:

@@ -62,7 +62,7 @@ async def _demo(folder: str, for_s: float | None, rate: float, seed: int, *, is_
     sim = HyperliquidSim(TRAITS, seed=seed, market=MarketTraits(coins=COINS, trades_per_s=rate))
     await sim.start()
     port = port_or_any("127.0.0.1", here.settings.serve.port)
-    settings = turned_to(here.settings, sim.ws_url, data_dir=folder, port=port, coins=COINS, kinds=KINDS)
-    rehearsal = Rehearsal(settings, sim, here.ports, here.telemetry)
+    settings = turned_to(here.settings, "hyperliquid", sim, data_dir=folder, port=port, coins=COINS, kinds=KINDS)
+    rehearsal = Rehearsal(settings, "hyperliquid", sim, here.ports, here.telemetry)
     with Board(is_quiet=is_quiet) as board:
         return await rehearsal.run(for_s=for_s, watch=board.show)

@@ -14,43 +14,42 @@ from everytick.cli.exits import Exit
 from everytick.cli.session import world
 from everytick.errors import Refused
 from everytick.host import loop
-from everytick.model.stream import Kind
-from everytick.sim.hyperliquid import HyperliquidSim
 from everytick.sim.oracle import Audit
-from everytick.sim.recordings import Recording, read_recording
+from everytick.sim.recordings import Recording
+from everytick.sim.registry import SIMULATED, Loss
 from everytick.wiring.rehearsal import Rehearsal, turned_to
-
-VENUES = ("hyperliquid",)
-CHANNEL_KINDS = {
-    "trades": Kind.TRADES,
-    "candle": Kind.CANDLES,
-    "bbo": Kind.QUOTES,
-    "l2Book": Kind.BOOKS,
-    "allMids": Kind.MIDS,
-    "activeAssetCtx": Kind.CONTEXTS,
-}
 
 
 def drill(
-    venue: Annotated[str, Parameter(help="Which venue's recording it is: hyperliquid.")],
+    venue: Annotated[str, Parameter(help="Which venue's recording it is: hyperliquid or binance.")],
     files: Annotated[list[Path], Parameter(help="Raw frames (`<local ns> <json>`) or CSV, plain or .gz.")],
     *,
     speed: Annotated[float, Parameter(help="1 is as recorded; 0 as fast as the recorder takes it.")] = 0.0,
+    drop: Annotated[int, Parameter(help="Deletions from what is sent, of single trades and of runs of frames.")] = 0,
+    holes: Annotated[int, Parameter(help="Trades that never were: their ids are missing at the venue itself.")] = 0,
+    seed: Annotated[int, Parameter(help="What is deleted follows from it.")] = 0,
     keep: Annotated[str, Parameter(help="Keep the tape and the store in this folder.")] = "",
     json: JsonOption = False,
 ) -> int:
     """Play recordings over real sockets, reconnects and replays included, and compare what is held with them.
 
-    Exit code 0 if every distinct trade is held exactly once with its own values. Gaps are listed: a recording
-    may truly have some.
+    Exit code 0 if every trade sent is held exactly once with its own values and, where the venue's ids are in a row,
+    the gaps name exactly the ids that are not held. Gaps are listed: a recording may truly have some.
 
     Example: everytick drill hyperliquid 20250904_trades_BTC.csv --json
     """
-    if venue not in VENUES:
-        raise Refused("no drill for this venue", path="VENUE", value=venue, suggestion=f"there is: {', '.join(VENUES)}")
-    recordings = [read_recording(path) for path in files]
+    simulated = SIMULATED.get(venue)
+    if simulated is None:
+        known = ", ".join(SIMULATED)
+        raise Refused("no drill for this venue", path="VENUE", value=venue, suggestion=f"there are: {known}")
+    loss = Loss(drop, holes, seed)
+    if min(drop, holes) < 0:
+        raise Refused("cannot be below 0", path="--drop" if drop < 0 else "--holes", value=min(drop, holes))
+    if (drop or holes) and not simulated.can_lose:
+        raise Refused(f"{venue} has no ids that could tell", path="--drop", value=drop, suggestion="leave it out")
+    recordings = [simulated.read(path) for path in files]
     with tempfile.TemporaryDirectory(prefix="everytick-drill-") as scratch:
-        audit = loop.run(_drill(recordings, keep or scratch, speed))
+        audit = loop.run(_drill(venue, recordings, keep or scratch, speed, loss))
     if json:
         say_json({"streams": audit.streams, "exact": audit.exact})
     else:
@@ -59,18 +58,20 @@ def drill(
     return Exit.OK if audit.exact else Exit.NO
 
 
-async def _drill(recordings: list[Recording], folder: str, speed: float) -> Audit:
+async def _drill(venue: str, recordings: list[Recording], folder: str, speed: float, loss: Loss) -> Audit:
     here = world(None, is_quiet=True)
-    sim = HyperliquidSim(recordings=recordings, speed=speed)
+    simulated = SIMULATED[venue]
+    sim = simulated.play(recordings, speed, loss)
     await sim.start()
-    keys = [key for recording in recordings for key in recording.keys]
+    keys = [key for recording in recordings for key in recording.keys if key[0] in simulated.kinds]
     settings = turned_to(
         here.settings,
-        sim.ws_url,
+        venue,
+        sim,
         data_dir=folder,
         port=0,
         coins=tuple(dict.fromkeys(coin for _, coin, _ in keys if coin)),
-        kinds=tuple(dict.fromkeys(CHANNEL_KINDS[channel] for channel, _, _ in keys if channel in CHANNEL_KINDS)),
+        kinds=tuple(dict.fromkeys(simulated.kinds[channel] for channel, _, _ in keys)),
         intervals=tuple(dict.fromkeys(interval for _, _, interval in keys if interval)),
     )
-    return await Rehearsal(settings, sim, here.ports, here.telemetry).run(for_s=None)
+    return await Rehearsal(settings, venue, sim, here.ports, here.telemetry).run(for_s=None)

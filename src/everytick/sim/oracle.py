@@ -11,6 +11,7 @@ import msgspec
 from everytick.model.ledger import Gap, GapKind, GapState
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_MS, ms_from_ns
+from everytick.sim.dense import IdAudit, audit_ids
 from everytick.sim.prints import Print
 
 Key = tuple[int, int]  # (time ms, trade id), unique within a coin
@@ -38,12 +39,15 @@ class Ledger:
 
     A trade counts as sent once it was written to at least one connection that was up. `unseen` holds the
     trades that happened after a coin's first subscription and reached nobody: a recorder cannot hold them,
-    but must name the interval they are in.
+    but must name the interval they are in. `dropped` were kept back from every connection, and the venue's history
+    has them; `holes` are ids that never were, so that nothing can have them.
     """
 
     def __init__(self) -> None:
         self.sent: dict[str, dict[Key, Values]] = {}
         self.unseen: dict[str, dict[Key, Values]] = {}
+        self.dropped: dict[str, dict[Key, Values]] = {}
+        self.holes: dict[str, set[int]] = {}
         self.frames: Counter[tuple[str, str]] = Counter()  # (channel, coin) -> messages sent
         self.poison: list[Poison] = []
         self.cuts: list[Cut] = []
@@ -53,7 +57,7 @@ class Ledger:
     def emitted(self, coin: str, trades: Iterable[Print]) -> None:
         """These trades went out."""
         sent = self.sent.setdefault(coin, {})
-        unseen = self.unseen.get(coin)
+        unseen, dropped = self.unseen.get(coin), self.dropped.get(coin)
         for trade in trades:
             key = trade.key
             if key in sent:
@@ -62,6 +66,8 @@ class Ledger:
                 sent[key] = trade.values
                 if unseen:
                     unseen.pop(key, None)
+                if dropped:
+                    dropped.pop(key, None)
 
     def missed(self, coin: str, trades: Iterable[Print]) -> None:
         """These trades happened while nobody was subscribed. Before a coin's first subscription none count."""
@@ -71,6 +77,14 @@ class Ledger:
         for trade in trades:
             if trade.key not in sent:
                 unseen[trade.key] = trade.values
+
+    def kept_back(self, coin: str, trades: Iterable[Print]) -> None:
+        """These trades happened and were sent to nobody, on purpose."""
+        self.dropped.setdefault(coin, {}).update((trade.key, trade.values) for trade in trades)
+
+    def never_were(self, coin: str, trades: Iterable[Print]) -> None:
+        """The ids of these were left out: the venue itself has no such trades."""
+        self.holes.setdefault(coin, set()).update(trade.tid for trade in trades)
 
     def sent_count(self, coin: str) -> int:
         """Distinct trades sent of this coin."""
@@ -100,13 +114,16 @@ class StoredTrade(Protocol):
 
 
 class GapSaid(msgspec.Struct, frozen=True):
-    """A gap as the audit prints it, in venue milliseconds, both ends inclusive."""
+    """A gap as the audit prints it, in venue milliseconds, both ends inclusive; ids are -1 where they tell nothing."""
 
     from_ms: int
     to_ms: int
     kind: GapKind
     state: GapState
+    cause: str
     estimated_missing: int
+    first_id: int
+    last_id: int
 
 
 class StreamAudit(msgspec.Struct, frozen=True):
@@ -114,7 +131,8 @@ class StreamAudit(msgspec.Struct, frozen=True):
 
     `duplicates` are rows beyond the first of an identity; `wrong` have other values than were sent;
     `unknown` were never sent; `missing_unnamed` are missing and in no gap; `unseen` happened while nobody was
-    connected, `unseen_unnamed` of them in no gap.
+    connected, `unseen_unnamed` of them in no gap; `dropped` were kept back from every connection; `recovered` were
+    dropped or unseen and are held all the same, from the venue's history. `ids` is there where ids are in a row.
     """
 
     venue: str
@@ -129,16 +147,21 @@ class StreamAudit(msgspec.Struct, frozen=True):
     unknown: int
     unseen: int
     unseen_unnamed: int
+    dropped: int
+    recovered: int
+    ids: IdAudit | None
     examples: list[str]
 
     @property
     def is_exact(self) -> bool:
         """Every trade sent is held once with its own values, and nothing else is."""
-        return not (self.missing or self.duplicates or self.wrong or self.unknown or self.unseen_unnamed)
+        return self.is_honest and not self.missing
 
     @property
     def is_honest(self) -> bool:
         """What is held is right, and whatever is missing lies in a gap that was named."""
+        if self.ids is not None and (self.ids.unnamed or self.ids.misnamed):
+            return False
         return not (self.missing_unnamed or self.duplicates or self.wrong or self.unknown or self.unseen_unnamed)
 
 
@@ -153,8 +176,13 @@ class Audit(msgspec.Struct, frozen=True):
 EXAMPLES_MAX = 5  # enough to look at by hand; the counts tell the rest
 
 
-def audit(venue: str, ledger: Ledger, rows: Iterable[StoredTrade], gaps: Sequence[Gap]) -> Audit:
-    """Compare the truth with what is held. Pure; `rows` may come in any order and is read once."""
+def audit(
+    venue: str, ledger: Ledger, rows: Iterable[StoredTrade], gaps: Sequence[Gap], *, dense_ids: bool = False
+) -> Audit:
+    """Compare the truth with what is held. Pure; `rows` may come in any order and is read once.
+
+    `dense_ids`: the venue's ids are in a row, so the gaps must name exactly the ids that are not held.
+    """
     held: dict[str, dict[Key, Values]] = {coin: {} for coin in ledger.sent}
     duplicates: Counter[str] = Counter()
     for row in rows:
@@ -171,11 +199,11 @@ def audit(venue: str, ledger: Ledger, rows: Iterable[StoredTrade], gaps: Sequenc
     streams = [
         _audit_coin(
             Stream(venue, Kind.TRADES, coin),
-            ledger.sent.get(coin, {}),
-            ledger.unseen.get(coin, {}),
+            ledger,
             of_coin,
             duplicates[coin],
-            gaps,
+            [gap for gap in gaps if gap.stream == Stream(venue, Kind.TRADES, coin)],
+            dense_ids=dense_ids,
         )
         for coin, of_coin in sorted(held.items())
     ]
@@ -184,28 +212,32 @@ def audit(venue: str, ledger: Ledger, rows: Iterable[StoredTrade], gaps: Sequenc
 
 def _audit_coin(
     stream: Stream,
-    sent: Mapping[Key, Values],
-    unseen: Mapping[Key, Values],
+    ledger: Ledger,
     held: Mapping[Key, Values],
     duplicates: int,
     gaps: Sequence[Gap],
+    *,
+    dense_ids: bool,
 ) -> StreamAudit:
-    named = sorted(
-        (ms_from_ns(gap.from_ns), ms_from_ns(gap.to_ns), gap.kind, gap.state, gap.estimated_missing)
-        for gap in gaps
-        if gap.stream == stream
-    )
-    intervals = [(from_ms, to_ms) for from_ms, to_ms, *_ in named]
+    coin = stream.instrument
+    sent, unseen, dropped = ledger.sent.get(coin, {}), ledger.unseen.get(coin, {}), ledger.dropped.get(coin, {})
+    true = {**dropped, **unseen, **sent}
+    intervals = [(ms_from_ns(gap.from_ns), ms_from_ns(gap.to_ns)) for gap in gaps]
     missing = [key for key in sent if key not in held]
-    wrong = [key for key, values in held.items() if key in sent and sent[key] != values]
-    unknown = [key for key in held if key not in sent]
+    wrong = [key for key, values in held.items() if key in true and true[key] != values]
+    unknown = [key for key in held if key not in true]
     missing_unnamed = _outside(missing, intervals)
     unseen_unnamed = _outside([key for key in unseen if key not in held], intervals)
+    ids = None
+    if dense_ids:
+        held_ids, true_ids = {key[1] for key in held}, {key[1] for key in true}
+        ids = audit_ids(held_ids, true_ids, ledger.holes.get(coin, set()), gaps, EXAMPLES_MAX)
     examples = [
         *(f"missing and in no gap: {stream.key} time {t} tid {tid}" for t, tid in missing_unnamed),
-        *(f"wrong: {stream.key} time {k[0]} tid {k[1]} sent {sent[k]} held {held[k]}" for k in wrong),
+        *(f"wrong: {stream.key} time {k[0]} tid {k[1]} true {true[k]} held {held[k]}" for k in wrong),
         *(f"never sent: {stream.key} time {t} tid {tid}" for t, tid in unknown),
         *(f"unseen and in no gap: {stream.key} time {t} tid {tid}" for t, tid in unseen_unnamed),
+        *(f"{stream.key}: {example}" for example in (ids.examples if ids else ())),
     ]
     return StreamAudit(
         venue=stream.venue,
@@ -214,13 +246,29 @@ def _audit_coin(
         stored=len(held) + duplicates,
         duplicates=duplicates,
         missing=len(missing),
-        gaps=[GapSaid(*gap) for gap in named],
+        gaps=sorted(map(_said, gaps), key=lambda gap: (gap.from_ms, gap.first_id)),
         missing_unnamed=len(missing_unnamed),
         wrong=len(wrong),
         unknown=len(unknown),
         unseen=len(unseen),
         unseen_unnamed=len(unseen_unnamed),
+        dropped=len(dropped),
+        recovered=sum(1 for key in held if key in true and key not in sent),
+        ids=ids,
         examples=examples[:EXAMPLES_MAX],
+    )
+
+
+def _said(gap: Gap) -> GapSaid:
+    return GapSaid(
+        ms_from_ns(gap.from_ns),
+        ms_from_ns(gap.to_ns),
+        gap.kind,
+        gap.state,
+        gap.cause,
+        gap.estimated_missing,
+        gap.first_id,
+        gap.last_id,
     )
 
 

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from everytick.config import Settings
+from everytick.config.settings import HyperliquidSettings
 from everytick.model.secret import Secret
 from everytick.model.stream import Kind, Stream
 from everytick.serve.alerts.settings import AlertSettings
-from everytick.sim.hyperliquid import HyperliquidSim
 from everytick.sim.oracle import Audit, audit
+from everytick.sim.registry import SimulatedVenue
 from everytick.stores.protocol import Reader, Row, RowQuery
 from everytick.telemetry import Telemetry
+from everytick.venues.protocol import Rule
+from everytick.venues.registry import VENUES
 from everytick.wiring.parts import Ports
 from everytick.wiring.process import Process
 
@@ -26,7 +29,8 @@ LOOK_S = 0.05
 
 def turned_to(
     settings: Settings,
-    ws_url: str,
+    venue: str,
+    sim: SimulatedVenue,
     *,
     data_dir: str,
     port: int,
@@ -34,17 +38,27 @@ def turned_to(
     kinds: tuple[Kind, ...],
     intervals: tuple[str, ...] = (),
 ) -> Settings:
-    """The settings turned to a simulated venue, a folder and an API port of the rehearsal's own."""
+    """The settings turned to one simulated venue, a folder and an API port of the rehearsal's own."""
     replace = msgspec.structs.replace
-    intervals = intervals or settings.venues.hyperliquid.candle_intervals
-    hyperliquid = replace(settings.venues.hyperliquid, enabled=True, ws_url=ws_url, coins=coins, streams=kinds)
-    hyperliquid = replace(hyperliquid, candle_intervals=intervals)
+    venues = settings.venues
+    for name, section in venues.by_name().items():
+        venues = replace(venues, **{name: replace(section, enabled=False)})
+    section = venues.by_name()[venue]
+    changes: dict[str, object] = {
+        "enabled": True,
+        "ws_url": sim.ws_url,
+        "http_url": sim.url,
+        "streams": kinds,
+        "candle_intervals": intervals or section.candle_intervals,
+        "coins" if isinstance(section, HyperliquidSettings) else "symbols": coins,
+    }
+    venues = replace(venues, **{venue: replace(section, **changes)})
     return replace(
         settings,
         data=replace(settings.data, dir=data_dir),
         store=replace(settings.store, url=type(settings.store.url)("")),
         serve=replace(settings.serve, host="127.0.0.1", port=port, token=Secret("")),
-        venues=replace(settings.venues, hyperliquid=hyperliquid),
+        venues=venues,
         alerts=AlertSettings(),  # a rehearsal calls nobody
         health=replace(settings.health, external_url=""),
     )
@@ -53,8 +67,9 @@ def turned_to(
 class Rehearsal:
     """One recording of one simulated venue, from start to audit."""
 
-    def __init__(self, settings: Settings, sim: HyperliquidSim, ports: Ports, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, venue: str, sim: SimulatedVenue, ports: Ports, telemetry: Telemetry) -> None:
         self.sim = sim
+        self._venue = venue
         self.process = Process(settings, ports, telemetry)
         self.is_ready = asyncio.Event()
         self._clock = ports.clock
@@ -106,12 +121,17 @@ class Rehearsal:
             watch(self)
             await self._clock.sleep(0.5)
 
+    @property
+    def _has_dense_ids(self) -> bool:
+        return VENUES[self._venue].SEQUENCING[Kind.TRADES] is Rule.DENSE
+
     def _audit(self) -> Audit:
         reader = self.process.reader()
         try:
             streams = list(reader.streams())
             gaps = reader.gaps(streams, open_only=False, limit=GAPS_MAX)
-            return audit("hyperliquid", self.sim.ledger, all_trades(reader, streams), gaps)
+            rows = all_trades(reader, streams)
+            return audit(self._venue, self.sim.ledger, rows, gaps, dense_ids=self._has_dense_ids)
         finally:
             reader.close()
 
