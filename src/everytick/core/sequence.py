@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from everytick.model.event import Candle, CandleState
+from everytick.model.event import Candle, CandleState, VaultPosition
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
@@ -42,6 +42,8 @@ class StreamState(msgspec.Struct):
     cover_offset: int = -1  # the frame that began it
     candle: Candle | None = None  # BARS: the newest candle
     is_settled: bool = True  # BARS: that candle was seen in the present epoch
+    parts: tuple[VaultPosition, ...] = ()  # vaults: the parts of the present cycle that have come
+    zeros: dict[str, int] = {}  # vaults: how many times running each account has read zero
 
 
 class Judgement(msgspec.Struct, gc=False):

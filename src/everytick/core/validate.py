@@ -44,7 +44,11 @@ REASONS: Final[Mapping[str, str]] = {
     "uneven_lists": "two lists that must be of equal length are not",
     "too_many_refused": "more than 1,000 items of one frame were refused; this one counts the others",
     "conflict": "a trade that we hold came again with another price, size or side: the first is kept",
+    "audit_mismatch": "a trade that the venue names, in time called complete, was not held, or held otherwise",
+    "candle_revised": "the venue changed a closed candle: the new values stand, these are the old ones",
+    "candle_disagrees": "a closed candle is not what our trades make of its interval, though all are held",
     "unasked_stream": "an event of a stream that nobody had asked for",
+    "store_refused": "a value that no column of a store can hold, or that the database refused by a rule of its own",
     "unknown_venue": "a frame of a venue that this program does not know",
     "unsupported": "a documented message that carries less than the record needs (a spot pair's context)",
 }

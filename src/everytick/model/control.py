@@ -81,12 +81,20 @@ class Covered(msgspec.Struct, frozen=True):
     source: str
 
 
+class Compared(msgspec.Struct, frozen=True):
+    """A closed candle of `stream` (by key) is not the one that our trades make, though we hold all of them."""
+
+    stream: str
+    ts_open_ns: int
+    detail: str
+
+
 _encode = msgspec.json.Encoder().encode
 _asked = msgspec.json.Decoder(Asked)
 
 
 def control_payload(
-    fact: Started | Connected | Subscribed | Disconnected | RequestFailed | Judged | Covered,
+    fact: Started | Connected | Subscribed | Disconnected | RequestFailed | Judged | Covered | Compared,
 ) -> bytes:
     """The payload of the control frame that states `fact`."""
     return _encode(fact)

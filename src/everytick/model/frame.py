@@ -20,6 +20,7 @@ class FrameKind(IntEnum):
     FAILED = 21  # a request got no usable answer (payload: RequestFailed); never an empty answer
     JUDGED = 22  # a verdict on one gap that no message can give (payload: Judged)
     COVERED = 23  # streams are complete over an interval by another source (payload: Covered)
+    COMPARED = 24  # a closed candle is not the one that our trades make (payload: Compared)
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

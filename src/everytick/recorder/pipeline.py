@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from everytick.core import sequence
+from everytick.core import sequence, vaults
 from everytick.core.sequence import CAUSE_RESTART, Judgement, Place, StreamState
 from everytick.errors import Fatal
-from everytick.model.control import Covered, Disconnected, Judged, Subscribed
+from everytick.model.control import Compared, Covered, Disconnected, Judged, RequestFailed, Subscribed
 from everytick.model.event import (
     Answered,
     AssetContext,
@@ -24,18 +24,25 @@ from everytick.model.event import (
     MidPrices,
     Notice,
     Quote,
+    RecentTrades,
     Refusal,
     Trade,
+    VaultPositions,
+    VaultState,
 )
 from everytick.model.frame import Frame, FrameKind
 from everytick.model.ledger import GapState
 from everytick.model.stream import Kind, Stream, parse_stream
+from everytick.recorder import crosscheck
+from everytick.recorder.bars import Bars, Outcome, values_of, words
 from everytick.recorder.known import KnownTrades
 from everytick.recorder.repair import Repairs
 from everytick.recorder.runs import take_run
-from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, Store, placed_trade
+from everytick.recorder.sift import sift
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, RowIdentity, Store, placed_trade
 from everytick.venues.protocol import Rule, TradeRuns, Venue
 
+CAUSE_POLL = "poll_failed"  # what a poll alone brings did not come in its turn
 CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
 EXCERPT_BYTES_MAX = 2_000
 # A run that gives less than this was not worth its attempt: then so many frames take the careful road at once, so that
@@ -45,6 +52,8 @@ RUN_WORTH_FRAMES, CAREFUL_FRAMES = 4, 32
 _subscribed = msgspec.json.Decoder(Subscribed)
 _disconnected = msgspec.json.Decoder(Disconnected)
 _judged = msgspec.json.Decoder(Judged)
+_failed = msgspec.json.Decoder(RequestFailed)
+_compared = msgspec.json.Decoder(Compared)
 _covered = msgspec.json.Decoder(Covered)
 _state_json = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(StreamState)
@@ -62,6 +71,7 @@ class Pipeline:
         self._store = store
         self._known: dict[Stream, KnownTrades] = {}
         self._repairs = Repairs(store)
+        self._bars = Bars(store)
         self._states = {parse_stream(key): _state.decode(text) for key, text in store.states().items()}
         self._touched: set[Stream] = set()
         self._grown: set[Stream] = set()
@@ -71,7 +81,20 @@ class Pipeline:
         self._counts: Counter[str] = Counter()
         # Streams of the last batch -> (newest event ns, receive ns of the batch's last frame).
         self.newest: dict[str, tuple[int, int]] = {}
+        # Of the last batch: (stream's key, account, offset) of each watched account that now reads zero for long.
+        self.vaults_zero: list[tuple[str, str, int]] = []
         self.ts_recv_ns = 0  # receive time of the last frame applied
+
+    def begin_again(self, unstorable: Mapping[RowIdentity, str] | None = None) -> None:
+        """Forget what the store has not got: the next `apply` goes on from what it holds, as after a restart.
+
+        With `unstorable` that one puts what no store can hold, and these rows, into quarantine: the batch that they
+        were in was refused.
+        """
+        self._unstorable = unstorable
+        self._known: dict[Stream, KnownTrades] = {}
+        self._repairs = Repairs(self._store)
+        self._states = {parse_stream(key): _state.decode(text) for key, text in self._store.states().items()}
 
     def apply(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> Batch:
         """What the frames of [offset_from, offset_to) change. Frames missing in that range are damage.
@@ -85,10 +108,13 @@ class Pipeline:
         self._refused = set()
         self._counts = Counter()
         self._touched, self._grown = set(), set()
-        if frames and frames[0].offset == offset_from and frames[-1].offset - offset_from == len(frames) - 1:
+        self.vaults_zero = []
+        is_whole = frames and frames[0].offset == offset_from and frames[-1].offset - offset_from == len(frames) - 1
+        if is_whole and self._unstorable is None:
             self._whole(frames)
         else:
             self._torn(frames, offset_from, offset_to)
+        self._unstorable = None
         if frames:
             self.ts_recv_ns = frames[-1].ts_recv_ns
         return self._finish(len(frames))
@@ -161,7 +187,10 @@ class Pipeline:
         elif frame.kind is FrameKind.START:
             self._end(CAUSE_RESTART)
         elif frame.kind is FrameKind.FAILED:
-            self._counts["requests_failed"] += 1
+            self._fail(_failed.decode(frame.payload))
+        elif frame.kind is FrameKind.COMPARED:
+            told = _compared.decode(frame.payload)
+            self._refuse(frame, Refusal(-1, "candle_disagrees", told.stream, f"at {told.ts_open_ns}: {told.detail}"))
         elif frame.kind is FrameKind.JUDGED:
             self._judge(_judged.decode(frame.payload))
         elif frame.kind is FrameKind.COVERED:
@@ -170,6 +199,16 @@ class Pipeline:
             for key in covered.streams:
                 stream = parse_stream(key)
                 self._repairs.covered(stream, covered.from_ns, covered.to_ns, place, self._batch)
+
+    def _fail(self, failure: RequestFailed) -> None:
+        # The streams that had only this to live by are judged anew when the next answer comes.
+        self._counts["requests_failed"] += 1
+        for stream in map(parse_stream, failure.lost):
+            state = self._states.get(stream)
+            if state is not None:
+                sequence.ended(state, CAUSE_POLL)
+                sequence.asked(state, state.epoch)
+                self._touched.add(stream)
 
     def _judge(self, verdict: Judged) -> None:
         identity = (verdict.from_ns, verdict.offset, verdict.first_id)
@@ -209,17 +248,24 @@ class Pipeline:
             self._refuse(frame, Refusal(-1, "unknown_venue", "venue", frame.source.venue))
             return
         decoded = venue.decode(frame)
+        if self._unstorable is not None:
+            decoded = sift(decoded, frame, self._unstorable)
         trades: list[Trade] = []
         answers: list[Answered] = []
+        bars: dict[Stream, list[Candle]] = {}
         for event in decoded.events:
             if type(event) is Trade:
                 trades.append(event)
             elif type(event) is Answered:
                 answers.append(event)
+            elif frame.kind is FrameKind.REPLY and isinstance(event, Candle):
+                bars.setdefault(event.stream, []).append(event)
             else:
                 self._other(venue, frame, event)
         if trades:
             self._trades(venue, frame, trades)
+        for stream, candles in bars.items():
+            self._bars_of(frame, stream, candles)
         for answer in answers:
             self._repairs.answered(answer, Place(frame.offset, frame.source.epoch, frame.ts_recv_ns), self._batch)
         for refusal in decoded.refusals:
@@ -305,7 +351,14 @@ class Pipeline:
         elif isinstance(event, (Quote, BookSnapshot)):
             self._snapshot(frame, event, event.ts_event_ns)
         elif isinstance(event, AssetContext):
-            self._snapshot(frame, event, frame.ts_recv_ns)
+            if event.stream in self._states or frame.kind is FrameKind.MESSAGE:
+                self._snapshot(frame, event, frame.ts_recv_ns)
+            else:
+                self._counts["contexts_aside"] += 1  # an answer holds those of every instrument
+        elif isinstance(event, VaultState):
+            self._vault(frame, event)
+        elif isinstance(event, RecentTrades):
+            self._recent(venue, frame, event)
         else:
             raise Fatal(f"{venue.NAME} decoded a {type(event).__name__} outside its trades")
 
@@ -315,8 +368,11 @@ class Pipeline:
         if state is None:
             self._refuse_unasked(frame, stream, 1)
             return
-        if frame.source.epoch != state.epoch or frame.kind is not FrameKind.MESSAGE:
+        if frame.source.epoch != state.epoch:
             self._counts["candles_aside"] += 1
+            return
+        if state.candle is not None and candle.ts_open_ns < state.candle.ts_open_ns:
+            self._bars_of(frame, stream, [candle])
             return
         place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
         candles, judgement = sequence.judge_candle(stream, state, candle, place)
@@ -324,6 +380,63 @@ class Pipeline:
             self._candles[(stream, put.ts_open_ns)] = PlacedCandle(put, frame.offset, frame.ts_recv_ns)
         self._found(stream, judgement)
         self._grown.add(stream)
+
+    def _bars_of(self, frame: Frame, stream: Stream, candles: list[Candle]) -> None:
+        """Candles beside the stream: the venue's history, or late ones."""
+        state = self._states.get(stream)
+        if state is None:
+            self._refuse_unasked(frame, stream, len(candles))
+            return
+        for index, judged in enumerate(self._bars.judge(stream, state, candles, frame.ts_recv_ns, self._candles)):
+            self._counts[f"candles_{judged.outcome.value}"] += 1
+            if judged.outcome in (Outcome.ASIDE, Outcome.CONFIRMED):
+                continue
+            candle = judged.candle
+            self._candles[(stream, candle.ts_open_ns)] = PlacedCandle(candle, frame.offset, frame.ts_recv_ns)
+            if judged.before is not None:
+                value = f"at {candle.ts_open_ns}: was {words(judged.before)}, is {words(values_of(candle))}"
+                self._refuse(frame, Refusal(index, "candle_revised", stream.key, value))
+
+    def _vault(self, frame: Frame, told: VaultState) -> None:
+        for stream, state in self._states.items():
+            if stream.kind is not Kind.VAULTS or stream.venue != told.venue or state.epoch != frame.source.epoch:
+                continue
+            snapshot, is_spread = vaults.take_part(stream, state, told)
+            self._touched.add(stream)
+            if is_spread:
+                self._counts["vaults_spread"] += 1
+            if snapshot is not None:
+                self._vaults(frame, stream, state, snapshot)
+
+    def _vaults(self, frame: Frame, stream: Stream, state: StreamState, snapshot: VaultPositions) -> None:
+        self._batch.events.append(Placed(snapshot, frame.offset, frame.ts_recv_ns))
+        for vault in vaults.count_zeros(state, snapshot.positions):
+            self._counts["vaults_zero"] += 1
+            self.vaults_zero.append((stream.key, vault, frame.offset))
+        if state.awaits_first:
+            place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
+            at_ns = snapshot.ts_event_ns
+            self._found(stream, sequence.judge_first(stream, state, at_ns, at_ns, -1, place))
+        else:
+            sequence.advance(state, snapshot.ts_event_ns)
+        self._grown.add(stream)
+
+    def _recent(self, venue: Venue, frame: Frame, recent: RecentTrades) -> None:
+        state = self._states.get(recent.stream)
+        if state is None:
+            self._refuse_unasked(frame, recent.stream, len(recent.trades))
+            return
+        known = self._known_of(recent.stream)
+        for one in crosscheck.check(recent, state, known, self._store, self._batch):
+            self._counts[f"audit_{one.standing.value}"] += 1
+            if one.standing in (crosscheck.Standing.HELD, crosscheck.Standing.OUTSIDE):
+                continue
+            told = crosscheck.values_of(one.trade)
+            held = f"held {one.held}" if one.held else "not held"
+            value = f"trade {one.trade.trade_id} at {one.trade.ts_event_ns}: {held}, told {told}"
+            self._refuse(frame, Refusal(one.index, "audit_mismatch", recent.stream.key, value))
+            if one.standing is crosscheck.Standing.MISSING:
+                self._trades(venue, frame, [one.trade])
 
     def _mids(self, frame: Frame, event: MidPrices) -> None:
         kept = 0

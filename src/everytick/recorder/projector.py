@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
 from everytick.errors import Retryable
+from everytick.model.frame import Frame
 from everytick.model.ledger import GapState
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.recorder.pipeline import Pipeline
-from everytick.stores.protocol import Batch, Store
+from everytick.stores.protocol import Batch, RowIdentity, Store, Unstorable
 from everytick.supervise.progress import Progress
 from everytick.supervise.threads import Stop
 from everytick.tape.reader import TapeReader
@@ -21,6 +26,17 @@ PRICES_FROM = 256
 # One transaction per 20 ms is live enough for a person and leaves the disk to the tape.
 PAUSE_S = 0.02
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0
+# Taking out what a store refused takes one round, two if it refuses by a rule of its own as well.
+POISON_ROUNDS_MAX = 4
+
+# Two tellings of one fact: kept in quarantine, and each a fact of its own besides.
+_DISAGREEMENTS: Final[Mapping[str, Callable[[Telemetry], Callable[[str, int, str], None]]]] = MappingProxyType(
+    {
+        "audit_mismatch": lambda telemetry: telemetry.audit_mismatch,
+        "candle_revised": lambda telemetry: telemetry.candle_revised,
+        "candle_disagrees": lambda telemetry: telemetry.candle_disagrees,
+    }
+)
 
 
 class Projector:
@@ -43,6 +59,10 @@ class Projector:
         self._telemetry = telemetry
         self._progress = progress
         self.checkpoint = checkpoint
+        # The batch that waits for the store, and what is known of the attempts to make it.
+        self._batch: Batch | None = None
+        self._is_torn = False
+        self._unstorable: dict[RowIdentity, str] | None = None
         progress.offset_applied = checkpoint
 
     def work(self, stop: Stop) -> None:
@@ -57,40 +77,76 @@ class Projector:
             if self.checkpoint >= self._progress.offset_durable and not stop.is_asked:
                 stop.wait(PAUSE_S)
 
-    def catch_up(self, watermark: int) -> None:
-        """Apply everything below the watermark, then return."""
-        stop = Stop()
-        while self.checkpoint < watermark:
-            self.step(watermark, stop)
+    def catch_up(self, watermark: int) -> bool:
+        """Apply everything below the watermark, then return; at the first trouble give up and say False.
 
-    def step(self, watermark: int, stop: Stop) -> None:
-        """Apply one batch."""
+        Nothing is lost by that: the next start goes on from the checkpoint.
+        """
+        stop = Stop()
+        stop.ask()
+        while self.checkpoint < watermark:
+            if not self.step(watermark, stop):
+                return False
+        return True
+
+    def step(self, watermark: int, stop: Stop) -> bool:
+        """Apply one batch. A store that is away is waited for until `stop` is asked; False: it was not applied."""
         frames = self._reader.read(self.checkpoint, FRAMES_MAX, watermark)
         # Nothing readable below the watermark is damage up to it; the pipeline puts that on record.
         offset_to = frames[-1].offset + 1 if frames else watermark
-        batch = self._pipeline.apply(frames, self.checkpoint, offset_to)
-        if self._apply(batch, stop):
-            self.checkpoint = batch.offset_to
-            self._report(batch)
-
-    def _apply(self, batch: Batch, stop: Stop) -> bool:
         wait_s = RETRY_FIRST_S
         while True:
             try:
-                self._store.apply(batch)
+                batch = self._project(frames, offset_to)
             except Retryable as trouble:
-                if not self._progress.store_trouble:
-                    self._telemetry.store_unavailable(str(trouble))
-                self._progress.store_trouble = str(trouble)
+                self._is_away(str(trouble))
                 if stop.is_asked:
                     return False
                 stop.wait(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
-            if self._progress.store_trouble:
-                self._progress.store_trouble = ""
-                self._telemetry.store_back()
+            self._is_back()
+            self._batch = None
+            self.checkpoint = batch.offset_to
+            self._report(batch)
             return True
+
+    def _project(self, frames: Sequence[Frame], offset_to: int) -> Batch:
+        """Make the batch, unless it is made, and apply it. Raises Retryable with the batch kept."""
+        for _ in range(POISON_ROUNDS_MAX):
+            batch = self._batch or self._make(frames, offset_to)
+            try:
+                self._store.apply(batch)
+            except Unstorable as poison:
+                # What no store can hold is told by rule from the events themselves, so that the record does not
+                # depend on where a batch ends; only what this database alone refuses goes by the names it gave.
+                self._unstorable = {**(self._unstorable or {}), **({} if poison.is_by_rule else poison.rows)}
+                self._batch = None
+                self._is_torn = True
+                last = poison
+            else:
+                self._unstorable = None
+                return batch
+        raise last
+
+    def _make(self, frames: Sequence[Frame], offset_to: int) -> Batch:
+        # The pipeline asks the store as it goes: one that fails in the middle leaves it half way through.
+        if self._is_torn:
+            self._pipeline.begin_again(self._unstorable)
+        self._is_torn = True
+        self._batch = self._pipeline.apply(frames, self.checkpoint, offset_to)
+        self._is_torn = False
+        return self._batch
+
+    def _is_away(self, trouble: str) -> None:
+        if not self._progress.store_trouble:
+            self._telemetry.store_unavailable(trouble)
+        self._progress.store_trouble = trouble
+
+    def _is_back(self) -> None:
+        if self._progress.store_trouble:
+            self._progress.store_trouble = ""
+            self._telemetry.store_back()
 
     def _report(self, batch: Batch) -> None:
         progress, telemetry = self._progress, self._telemetry
@@ -108,6 +164,10 @@ class Projector:
         )
         for item in batch.quarantined:
             telemetry.event_quarantined(item.venue, item.reason, item.offset, item.path, item.value)
+            if item.reason in _DISAGREEMENTS:
+                _DISAGREEMENTS[item.reason](telemetry)(item.path, item.offset, item.value)
+        for zero in self._pipeline.vaults_zero:
+            telemetry.vault_zero(*zero)
         for seam in batch.seams:
             telemetry.seam_joined(seam.stream.key, seam.verdict.value, seam.cause, seam.shared)
         for gap in batch.gaps:

@@ -45,6 +45,7 @@ class Progress:
     loop_beats: int = 0  # bumped by the event loop twice a second, for those who watch it from outside
     connections: dict[str, ConnectionProgress] = field(default_factory=dict)
     polls: dict[str, PollProgress] = field(default_factory=dict)  # by venue/name
+    offset_received: int = 0  # next offset to be given, told by the event loop with its beats; 0: not told
     # the tape, kept by the committing thread
     offset_appended: int = 0  # next offset to be given
     offset_durable: int = 0  # the watermark: every offset below it would survive a power cut
