@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from everytick.model.stream import Stream
 from everytick.stores.protocol import Store, TradeKey, TradeValues
@@ -21,7 +22,8 @@ class KnownTrades:
     def __init__(self, stream: Stream, store: Store) -> None:
         self._stream = stream
         self._store = store
-        self.held: dict[TradeKey, TradeValues] = store.newest_trades(stream, NEWEST_KEPT)
+        newest = store.newest_trades(stream, NEWEST_KEPT)
+        self.held: dict[TradeKey, TradeValues] = {key: newest[key] for key in sorted(newest)}
         is_all = len(self.held) < NEWEST_KEPT
         self.floor_ns = -1 if is_all else min(ts_ns for ts_ns, _ in self.held)
 
@@ -31,9 +33,9 @@ class KnownTrades:
         return self._store.known_trades(self._stream, old) if old else {}
 
     def settle(self) -> None:
-        """The store now has everything accepted so far: forget what is older than the newest few thousand."""
-        if len(self.held) <= 2 * NEWEST_KEPT:
+        """The store now has everything accepted so far: forget the earliest accepted, keep the last few thousand."""
+        surplus = len(self.held) - NEWEST_KEPT
+        if surplus <= NEWEST_KEPT:
             return
-        newest = sorted(self.held)[-NEWEST_KEPT:]
-        self.floor_ns = newest[0][0]
-        self.held = {key: self.held[key] for key in newest}
+        self.floor_ns = max(self.floor_ns, max(islice(self.held, surplus))[0])
+        self.held = dict(islice(self.held.items(), surplus, None))
