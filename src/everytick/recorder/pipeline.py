@@ -69,10 +69,7 @@ class Pipeline:
         self._venues = venues
         self._trade_runs = trade_runs or {}
         self._store = store
-        self._known: dict[Stream, KnownTrades] = {}
-        self._repairs = Repairs(store)
-        self._bars = Bars(store)
-        self._states = {parse_stream(key): _state.decode(text) for key, text in store.states().items()}
+        self.begin_again()
         self._touched: set[Stream] = set()
         self._grown: set[Stream] = set()
         self._batch = Batch(0, 0)
@@ -94,6 +91,7 @@ class Pipeline:
         self._unstorable = unstorable
         self._known: dict[Stream, KnownTrades] = {}
         self._repairs = Repairs(self._store)
+        self._bars = Bars(self._store)
         self._states = {parse_stream(key): _state.decode(text) for key, text in self._store.states().items()}
 
     def apply(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> Batch:

@@ -6,32 +6,32 @@ refused in every store, so that each makes the same record of the same tape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import msgspec
 
 from everytick.model.event import PlacedTrade
-from everytick.model.stream import Stream
 from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, RowIdentity, Unstorable
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 VenueRow = PlacedTrade | PlacedCandle | Placed | Mid
 
 
 def unfit(batch: Batch) -> Mapping[RowIdentity, str]:
     """The rows that no store can hold, each with the reason."""
-    return {identity: reason for identity, row in rows_of(batch) if (reason := _reason(row))}
+    return {identity: reason for identity, row in rows_of(batch) if (reason := reason_of(row))}
 
 
-def refused(place: str, rows: Mapping[RowIdentity, str]) -> Unstorable:
+def refused(place: str, rows: Mapping[RowIdentity, str], *, is_by_rule: bool = True) -> Unstorable:
     """The error that names these rows."""
     (stream, ts_ns, row_id), reason = next(iter(rows.items()))
     first = f"{stream.key} at {ts_ns}, id {row_id}: {reason}"
-    return Unstorable(
-        f"the store at {place} cannot hold {len(rows)} of the batch's rows, the first of them {first}", rows
-    )
+    message = f"the store at {place} cannot hold {len(rows)} of the batch's rows; the first is {first}"
+    return Unstorable(message, rows, is_by_rule=is_by_rule)
 
 
 def rows_of(batch: Batch) -> Iterator[tuple[RowIdentity, VenueRow]]:
@@ -46,15 +46,18 @@ def rows_of(batch: Batch) -> Iterator[tuple[RowIdentity, VenueRow]]:
         yield (mid.stream, mid.ts_recv_ns, mid.offset), mid
 
 
-def _reason(value: object) -> str:
+def reason_of(value: object) -> str:
+    """Why no store can hold this event, row or number; empty if each can: 64 bits, finite, and text that is text."""
     if isinstance(value, int):
         return "" if INT64_MIN <= value <= INT64_MAX else f"{value} does not fit 64 bits"
     if isinstance(value, Decimal):
         return "" if value.is_finite() else f"{value} is no finite number"
-    if isinstance(value, (Placed, PlacedCandle)) or (
-        isinstance(value, msgspec.Struct) and not isinstance(value, Stream)
-    ):
-        return next(filter(None, (_reason(getattr(value, name)) for name in value.__struct_fields__)), "")
+    if isinstance(value, str):
+        return "" if value.isascii() or not _SURROGATE.search(value) else "a text with half a character"
+    if isinstance(value, msgspec.Struct):
+        return next(filter(None, (reason_of(getattr(value, name)) for name in value.__struct_fields__)), "")
+    if isinstance(value, dict):
+        return reason_of(tuple(value.items()))
     if isinstance(value, tuple):
-        return next(filter(None, map(_reason, value)), "")
+        return next(filter(None, map(reason_of, value)), "")
     return ""

@@ -36,11 +36,13 @@ class Unstorable(Fatal):
     """Some rows of a batch cannot be held. Nothing was applied; without them the batch would be.
 
     `rows` names each with the reason. Whoever made the batch puts them into quarantine and makes it again.
+    `is_by_rule` says that every store would have refused them, which can be told from the rows alone.
     """
 
-    def __init__(self, message: str, rows: Mapping[RowIdentity, str]) -> None:
+    def __init__(self, message: str, rows: Mapping[RowIdentity, str], *, is_by_rule: bool) -> None:
         super().__init__(message)
         self.rows = rows
+        self.is_by_rule = is_by_rule
 
 
 class Taken(Refused):

@@ -34,6 +34,12 @@ LOCK_WAIT_MS = 5_000
 IDLE_IN_TRANSACTION_MS = 5_000
 APPLICATION_NAME_BYTES_MAX = 63  # the server cuts it there
 
+# Each question is a walk along a key in the key's own order, and is meant to be no other plan however stale the
+# server's idea of the sizes is: of a table that grew since it was last analyzed it would read and sort all.
+_PLANS_REFUSED = (
+    *("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "jit"),
+)
+
 _UNSAFE = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
 
 
@@ -138,14 +144,17 @@ def closing_on_error(connection: Patient) -> Iterator[None]:
 
 
 def _tune(connection: Patient) -> None:
-    # Each question is a walk along a key, however stale the server's idea of the tables' sizes is.
+    settings = {
+        "lock_timeout": _ms(LOCK_WAIT_MS),
+        "tcp_keepalives_idle": str(ALIVE_IDLE_S),
+        "tcp_keepalives_interval": str(ALIVE_INTERVAL_S),
+        "tcp_keepalives_count": str(ALIVE_COUNT),
+        **dict.fromkeys(_PLANS_REFUSED, "off"),
+    }
     ask(
         connection,
-        "SELECT set_config('lock_timeout', %s, false), set_config('tcp_keepalives_idle', %s, false), "
-        "set_config('tcp_keepalives_interval', %s, false), set_config('tcp_keepalives_count', %s, false), "
-        "set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), "
-        "set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)",
-        (_ms(LOCK_WAIT_MS), str(ALIVE_IDLE_S), str(ALIVE_INTERVAL_S), str(ALIVE_COUNT)),
+        f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}",
+        [part for pair in settings.items() for part in pair],
     )
 
 

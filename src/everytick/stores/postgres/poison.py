@@ -19,8 +19,10 @@ from everytick.stores.protocol import Batch, Mid, PlacedCandle, RowIdentity, Uns
 
 def unstorable(connection: Patient, batch: Batch, known: rows.StreamNumbers, place: str) -> Unstorable | None:
     """The rows that are refused, if any are: by the rule of every store, else by this server. Raises psycopg.Error."""
-    found = dict(unfit(batch)) or _tried(connection, batch, known)
-    return refused(place, found) if found else None
+    if found := unfit(batch):
+        return refused(place, found)
+    found = _tried(connection, batch, known)
+    return refused(place, found, is_by_rule=False) if found else None
 
 
 def _tried(connection: Patient, batch: Batch, known: rows.StreamNumbers) -> dict[RowIdentity, str]:
