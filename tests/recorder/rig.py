@@ -15,7 +15,8 @@ from everytick.model.ledger import Gap, GapState
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_S, ns_from_ms
 from everytick.ports import HttpAnswer
-from everytick.recorder.backfill import Backfill, BackfillSettings, Filler
+from everytick.recorder.backfill import Backfill, Filler
+from everytick.recorder.backfill_settings import BackfillSettings
 from everytick.recorder.governor import Governor
 from everytick.recorder.looking import Wanted
 from everytick.recorder.pipeline import Pipeline

@@ -17,7 +17,8 @@ from everytick.model.frame import FrameKind
 from everytick.model.ledger import GapState
 from everytick.model.stream import Stream, parse_stream
 from everytick.ports import HttpAnswer
-from everytick.recorder.backfill import BackfillSettings, Left
+from everytick.recorder.backfill import Left
+from everytick.recorder.backfill_settings import BackfillSettings
 from everytick.recorder.looking import Wanted
 from everytick.recorder.plans import plans_of
 from everytick.recorder.repair import CAUSE_HOLE, CAUSE_NO_HISTORY

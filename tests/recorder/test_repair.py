@@ -147,3 +147,13 @@ def test_gaps_left_open_are_exactly_what_no_source_covered(covers: list[tuple[in
         assert whole == (not in_doubt or ms in covered), ms
     again = project(cut_into(tape.frames, sizes), restart=True)
     assert list(again.reader().dump()) == list(store.reader().dump())
+
+
+def test_a_restart_does_not_change_how_intervals_are_cut() -> None:
+    tape = a_cut([1, 2], [50])
+    tape.disconnect()
+    tape.connect(KEY)
+    tape.trades("BTC", prints([120, 121]))
+    cover(tape, 0, 130)
+    dumps = [list(project(cut_into(tape.frames, [1]), restart=again).reader().dump()) for again in (False, True)]
+    assert dumps[0] == dumps[1]

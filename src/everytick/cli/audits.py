@@ -9,7 +9,7 @@ from everytick.sim.dense import IdAudit
 from everytick.sim.oracle import Audit
 
 
-def say_audit(audit: Audit) -> None:
+def say_audit(audit: Audit, *, lists_gaps: bool = True) -> None:
     """The table, and every gap with its bounds."""
     say_table(
         ["stream", "sent", "stored", "duplicates", "missing", "unseen", "gaps", "verdict"],
@@ -28,7 +28,7 @@ def say_audit(audit: Audit) -> None:
         ],
     )
     for stream in audit.streams:
-        for gap in stream.gaps:
+        for gap in stream.gaps if lists_gaps else ():
             span_ms = gap.to_ms - gap.from_ms
             since, until = times.utc(ns_from_ms(gap.from_ms)), times.utc(ns_from_ms(gap.to_ms))
             ids = f", ids {gap.first_id} to {gap.last_id}" if gap.first_id >= 0 else ""

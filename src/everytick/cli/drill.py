@@ -34,7 +34,8 @@ def drill(
     """Play recordings over real sockets, reconnects and replays included, and compare what is held with them.
 
     Exit code 0 if every trade sent is held exactly once with its own values and, where the venue's ids are in a row,
-    the gaps name exactly the ids that are not held. Gaps are listed: a recording may truly have some.
+    the gaps name exactly the ids that are not held, and backfill from the venue's history then closes exactly those,
+    all but the holes of the venue's own. Gaps are listed: a recording may truly have some.
 
     Example: everytick drill hyperliquid 20250904_trades_BTC.csv --json
     """
@@ -49,16 +50,39 @@ def drill(
         raise Refused(f"{venue} has no ids that could tell", path="--drop", value=drop, suggestion="leave it out")
     recordings = [simulated.read(path) for path in files]
     with tempfile.TemporaryDirectory(prefix="everytick-drill-") as scratch:
-        audit = loop.run(_drill(venue, recordings, keep or scratch, speed, loss))
+        before, audit = loop.run(_drill(venue, recordings, keep or scratch, speed, loss))
+    is_good = audit.exact and (before is None or (before.exact and _is_repaired(audit)))
     if json:
-        say_json({"streams": audit.streams, "exact": audit.exact})
+        found = {"streams": audit.streams, "exact": audit.exact}
+        if before is not None:
+            found |= {"before": {"streams": before.streams, "exact": before.exact}, "repaired": _is_repaired(audit)}
+        say_json(found)
     else:
+        if before is not None:
+            say("as recorded:")
+            say_audit(before, lists_gaps=False)
+            say("after backfill from the venue's history:")
         say_audit(audit)
         say(verdict(audit), style="bold green" if audit.exact else "bold red")
-    return Exit.OK if audit.exact else Exit.NO
+        if before is not None and not _is_repaired(audit):
+            say("backfill did NOT close every gap that the venue could tell of", style="bold red")
+    return Exit.OK if is_good else Exit.NO
 
 
-async def _drill(venue: str, recordings: list[Recording], folder: str, speed: float, loss: Loss) -> Audit:
+def _is_repaired(audit: Audit) -> bool:
+    """Whether nothing is missing but what the venue itself never had, and all of that is marked so."""
+    return all(
+        stream.ids is not None
+        and stream.ids.missing == stream.ids.holes == stream.ids.holes_marked
+        and stream.recovered == stream.dropped + stream.unseen
+        for stream in audit.streams
+    )
+
+
+async def _drill(
+    venue: str, recordings: list[Recording], folder: str, speed: float, loss: Loss
+) -> tuple[Audit | None, Audit]:
+    """The audit before backfill, where the venue keeps a history by id, and the one at the end."""
     here = world(None, is_quiet=True)
     simulated = SIMULATED[venue]
     sim = simulated.play(recordings, speed, loss)
@@ -74,4 +98,6 @@ async def _drill(venue: str, recordings: list[Recording], folder: str, speed: fl
         kinds=tuple(dict.fromkeys(simulated.kinds[channel] for channel, _, _ in keys)),
         intervals=tuple(dict.fromkeys(interval for _, _, interval in keys if interval)),
     )
-    return await Rehearsal(settings, venue, sim, here.ports, here.telemetry).run(for_s=None)
+    rehearsal = Rehearsal(settings, venue, sim, here.ports, here.telemetry, repairs=simulated.can_lose)
+    audit = await rehearsal.run(for_s=None)
+    return rehearsal.before, audit

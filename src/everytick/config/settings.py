@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from everytick.model.secret import Secret, SecretUrl
 from everytick.model.stream import Kind
+from everytick.recorder.backfill_settings import BackfillSettings
 from everytick.serve.alerts.settings import AlertSettings
 from everytick.supervise.settings import SuperviseSettings
 from everytick.tape.settings import TapeSettings
@@ -37,6 +38,10 @@ Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,32}\Z", examples=["BTCUSDT"])
 Coin = Annotated[str, Meta(pattern=r"^[A-Za-z0-9@:/._-]{1,32}\Z", examples=["BTC"])]
 
 
+# An account at Hyperliquid.
+Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z", examples=["0x0123456789abcdef0123456789abcdef01234567"])]
+
+
 class DataSettings(msgspec.Struct, frozen=True):
     """Where the tape and the default store live."""
 
@@ -56,9 +61,24 @@ class StoreSettings(msgspec.Struct, frozen=True):
     url: Annotated[
         SecretUrl,
         Meta(
-            description="`sqlite:///file`; four slashes for a path from the root. Empty: `store.sqlite` in `data.dir`."
+            description="`sqlite:///file` (four slashes for a path from the root), or "
+            "`postgresql://user:password@host:5432/database`. Empty: `store.sqlite` in `data.dir`."
         ),
     ] = SecretUrl("")
+    standby: Annotated[
+        Literal["refuse", "wait"],
+        Meta(
+            description="What to do when another process writes to the store: end with its name, or record on and "
+            "take the store over within ten seconds of that one's end."
+        ),
+    ] = "refuse"
+    allow_unsafe: Annotated[
+        bool,
+        Meta(
+            description="Take a PostgreSQL server that runs with `fsync`, `full_page_writes` or `synchronous_commit` "
+            "off: a power cut there can take back or garble what it confirmed."
+        ),
+    ] = False
 
     @property
     def kind(self) -> str:
@@ -122,6 +142,31 @@ class HyperliquidSettings(msgspec.Struct, frozen=True):
             description="HTTP address, without a path. `http://` only to loopback.",
         ),
     ] = "https://api.hyperliquid.xyz"
+
+    polls: Annotated[
+        bool,
+        Meta(
+            description="Ask over HTTP too: trades and candles as cross-checks of what is streamed, open interest and "
+            "funding of `contexts`, and the positions of `vaults`."
+        ),
+    ] = True
+    poll_interval_s: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=86_400,
+            description="Time between two polls of one thing; longer where many instruments would cost more than half "
+            "of the venue's allowance.",
+        ),
+    ] = 60
+    vaults: Annotated[
+        tuple[Address, ...],
+        Meta(
+            max_length=100,
+            description="Accounts whose position in each of `coins` is recorded, all of them or none at a time, and "
+            "served as `/hlp`. The addresses of the venue's own liquidity vaults stand on its page of vaults.",
+        ),
+    ] = ()
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -217,6 +262,7 @@ class Settings(msgspec.Struct, frozen=True):
     store: StoreSettings = StoreSettings()
     serve: ServeSettings = ServeSettings()
     venues: VenuesSettings = VenuesSettings()
+    backfill: BackfillSettings = BackfillSettings()
     log: LogSettings = LogSettings()
     alerts: AlertSettings = AlertSettings()
     trading: TradingSettings = TradingSettings()

@@ -8,10 +8,9 @@ reason after a long while. It may be stopped at any moment and begun again: all 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from everytick.core.pacing import Backoff, Priority
 from everytick.model.control import Asked, Connected, Judged, RequestFailed, control_payload, reply_payload
@@ -20,6 +19,7 @@ from everytick.model.ledger import Gap, GapState
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock, Ids
+from everytick.recorder.backfill_settings import BackfillSettings
 from everytick.recorder.looking import Situation, Wanted, look, on_thread
 from everytick.recorder.plans import Plan, identity_of, plans_of
 from everytick.recorder.questions import Failure, Questions
@@ -40,33 +40,6 @@ RETRY_FIRST_NS: Final = 30 * NS_PER_S
 RETRY_CAP_NS: Final = 3_600 * NS_PER_S
 # In a single run, as a command: failures in a row after which a venue counts as away.
 FAILURES_MAX: Final = 4
-
-
-class BackfillSettings(msgspec.Struct, frozen=True):
-    """Closing gaps from the history of venues."""
-
-    enabled: Annotated[bool, Meta(description="Let a recorder that also projects close gaps by itself.")] = True
-    gap_age_s: Annotated[
-        float,
-        Meta(ge=0, le=86_400, description="Leave a gap alone for this long: late trades may close it for nothing."),
-    ] = 30.0
-    permanent_after_s: Annotated[
-        float,
-        Meta(
-            ge=60,
-            le=31_536_000,
-            description="At this age a gap that no source keeps is given up as `permanent`. An archive reopens it.",
-        ),
-    ] = 604_800.0
-    archive: Annotated[
-        str,
-        Meta(
-            max_length=1_000,
-            examples=["s3://hl-mainnet-node-data"],
-            description="Hyperliquid's archive for gaps in trades: a folder, or `s3://bucket` (the reader pays). "
-            "Empty: none.",
-        ),
-    ] = ""
 
 
 class BackfillProgress(msgspec.Struct):

@@ -131,7 +131,7 @@ class Repairs:
             state = GapState.OPEN if left else GapState.CLOSED
             one.gap = msgspec.structs.replace(one.gap, state=state, estimated_missing=left)
             batch.gaps.append(one.gap)
-        for stream in {one.gap.stream for one in touched.values()}:
+        for stream in sorted({one.gap.stream for one in touched.values()}):
             closed = self._forget_settled(stream)
             self._cover(stream, closed, batch)
 
@@ -139,7 +139,8 @@ class Repairs:
         open_gaps = self._open[stream]
         settled = [one.gap for one in open_gaps if one.gap.state not in (GapState.OPEN, GapState.BACKFILLING)]
         self._open[stream] = [one for one in open_gaps if one.gap.state in (GapState.OPEN, GapState.BACKFILLING)]
-        return settled
+        # By place, not by when they were found: a restart must not change how their intervals are cut.
+        return sorted(settled, key=_identity)
 
     def _cover(self, stream: Stream, closed: list[Gap], batch: Batch) -> None:
         """Doubtful time that closed gaps covered and no open gap touches becomes `backfilled`."""

@@ -9,17 +9,17 @@ import os
 from collections.abc import Callable
 
 from everytick import __version__
-from everytick.config import Settings, store_path, tape_folder
-from everytick.core.pacing import VenuePace
+from everytick.config import Settings, tape_folder
 from everytick.errors import Retryable
 from everytick.model.control import Started, control_payload
 from everytick.model.frame import FrameKind, Source
 from everytick.model.stream import Stream
 from everytick.recorder.committer import Committer
 from everytick.recorder.connection import Connection
+from everytick.recorder.governor import Governor
+from everytick.recorder.looking import Wanted
 from everytick.recorder.projector import Projector
 from everytick.serve.server import ApiServer
-from everytick.stores.open import open_store
 from everytick.stores.protocol import Reader, Store
 from everytick.supervise.health import Facts
 from everytick.supervise.progress import ConnectionProgress, Progress
@@ -32,6 +32,9 @@ from everytick.telemetry import Telemetry
 from everytick.venues.registry import VENUES
 from everytick.wiring.alerting import alerts_of
 from everytick.wiring.parts import Ports, open_projector, streams_of
+from everytick.wiring.polling import poller_of
+from everytick.wiring.repairs import Repairs
+from everytick.wiring.storing import StoreKeeper
 from everytick.wiring.watching import Watch
 
 # The process's own frames (start, stop) carry this in place of a venue.
@@ -56,9 +59,10 @@ class Process:
         self._writer = TapeWriter(
             ports.disk(tape_folder(settings)), ports.clock, ports.ids, settings.tape, f"pid {os.getpid()}"
         )
-        self._store: Store | None = None
+        self._keeper = StoreKeeper(settings, telemetry, self.progress)
         self._api: ApiServer | None = None
         self._threads: dict[str, OwnedThread] = {}
+        self._receivers: list[str] = []  # the tasks that put what venues say on the tape
         facts = Facts(projects=projects)
         self.watch = Watch(
             settings, ports, telemetry, self.progress, self._tree, self._threads, facts, judges_streams=projects
@@ -76,7 +80,7 @@ class Process:
         Raises Refused when a start is refused (settings, a second writer, a port in use), and what killed a
         part that could not be rebuilt.
         """
-        self.watch.begin(heeds_signals=heeds_signals)
+        self.watch.begin(heeds_signals=heeds_signals, received=lambda: self._writer.next_offset)
         try:
             await self._run(for_s, on_ready)
         finally:
@@ -103,9 +107,7 @@ class Process:
 
     def reader(self) -> Reader:
         """A reader of the store, for the calling thread. Raises Retryable while there is none."""
-        if self._store is None:
-            raise Retryable("the store is not open")
-        return self._store.reader()
+        return self._keeper.reader()
 
     def _start(self) -> Source:
         ports, progress = self._ports, self.progress
@@ -125,7 +127,8 @@ class Process:
         )
         self._own("committer", committer.work)
         if self._projects:
-            self._store = open_store(str(store_path(self.settings)))
+            if not self._keeper.is_networked:
+                self._keeper.open()  # a file that cannot be used is the start's business; a server's absence is not
             self._own("projector", self._project)
             self._writer.subscribe(lambda _: self._threads["projector"].stop.wake())
         if self._serves:
@@ -134,7 +137,22 @@ class Process:
             self._own("api", self._answer)
         for venue, streams in streams_of(self.settings).items():
             self._record(venue, streams)
+        if self._projects and self.settings.backfill.enabled:
+            self._tree.spawn("backfill", self.repairs().run, Restarts())
         return source
+
+    def repairs(self, wanted: Wanted | None = None) -> Repairs:
+        """A new backfill over this process's tape and store. Call it on the event loop, once the process is up."""
+        return Repairs(
+            self.settings,
+            self._ports,
+            self._telemetry,
+            self._writer,
+            self._threads["committer"].stop.wake,
+            self.reader,
+            lambda: self.progress.offset_applied,
+            wanted=wanted,
+        )
 
     def _listen(self) -> ApiServer:
         serve = self.settings.serve
@@ -151,14 +169,24 @@ class Process:
         self._tree.spawn(name, thread.run, Restarts())
 
     def _project(self, stop: Stop) -> None:
-        projector = self._open_projector()
-        self.watch.learn(self.reader())
-        projector.work(stop)
+        projector = self._keeper.until_open(stop, self._open_projector)
+        if projector is not None:
+            projector.work(stop)
 
-    def _open_projector(self) -> Projector:
-        assert self._store is not None
+    def _open_projector(self, store: Store) -> Projector:
         reader = TapeReader(self._ports.disk(tape_folder(self.settings)), self._writer.tail)
-        return open_projector(self._store, reader, self._ports.clock, self._telemetry, self.progress)
+        projector = open_projector(store, reader, self._ports.clock, self._telemetry, self.progress)
+        self.watch.learn(store.reader())
+        return projector
+
+    def _project_the_rest(self, watermark: int) -> None:
+        # A store that is away now is caught up with by the next start.
+        store = self._keeper.store
+        if store is not None and not self.progress.store_trouble:
+            try:
+                self._open_projector(store).catch_up(watermark)
+            except Retryable as trouble:
+                self._telemetry.store_unavailable(str(trouble))
 
     def _answer(self, stop: Stop) -> None:
         api, self._api = self._api or self._listen(), None  # a server has one life: a second needs a new one
@@ -166,7 +194,8 @@ class Process:
 
     def _record(self, name: str, streams: list[Stream]) -> None:
         venue, ports = VENUES[name], self._ports
-        limits = venue.LIMITS
+        governor = Governor(name, venue.LIMITS, ports.clock, self._telemetry)
+        wake_committer = self._threads["committer"].stop.wake
         progress = self.progress.connections[f"{name}/ws"] = ConnectionProgress(name, "ws")
         connection = Connection(
             venue,
@@ -174,31 +203,32 @@ class Process:
             self.settings.venues.by_name()[name].ws_url,
             streams,
             tape=self._writer,
-            wake_committer=self._threads["committer"].stop.wake,
+            wake_committer=wake_committer,
             backlog_bytes_max=self.settings.tape.backlog_bytes_max,
             sockets=ports.sockets,
             clock=ports.clock,
             ids=ports.ids,
-            pace=VenuePace(
-                connects_per_minute=limits.connects_per_minute,
-                sends_per_minute=limits.sends_per_minute,
-                request_weight_per_minute=limits.request_weight_per_minute,
-            ),
+            pace=governor.pace,
             telemetry=self._telemetry,
             progress=progress,
         )
         self._tree.spawn(f"{name}/ws", connection.run, Restarts())
+        self._receivers.append(f"{name}/ws")
+        poller = poller_of(
+            self.settings, name, streams, governor, ports, self._telemetry, self._writer, wake_committer, self.progress
+        )
+        if poller is not None:
+            self._tree.spawn(f"{name}/info", poller.run, Restarts())
+            self._receivers.append(f"{name}/info")
 
     async def _end(self, source: Source) -> None:
         """Take the parts down in the order in which data flows, so that each can finish what it was given."""
-        await self._tree.end(*(name for name in self.progress.connections))
+        await self._tree.end(*self._receivers)
         self._writer.append(source, FrameKind.STOP, control_payload(Started(self.progress.run, __version__)))
         await self._tree.end("committer")
         watermark = self._writer.watermark
         await self._tree.end("projector")
-        if self._store is not None:
-            last = OwnedThread("last projection", lambda _: self._open_projector().catch_up(watermark))
-            await last.run()
+        await OwnedThread("last projection", lambda _: self._project_the_rest(watermark)).run()
         await self._tree.end()
         self._let_go()
         self._telemetry.recorder_stopped(self.progress.run, watermark, "asked")
@@ -207,8 +237,7 @@ class Process:
         self._writer.abandon()
         if self._api is not None:
             self._api.close()
-        if self._store is not None:
-            self._store.close()
+        self._keeper.close()
 
     def _report_recovery(self, report: RecoveryReport) -> None:
         for cut in report.cuts:

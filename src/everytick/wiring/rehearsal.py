@@ -60,6 +60,8 @@ def turned_to(
         serve=replace(settings.serve, host="127.0.0.1", port=port, token=Secret("")),
         venues=venues,
         alerts=AlertSettings(),  # a rehearsal calls nobody
+        # What is lost must first be named; a rehearsal that repairs does so in a phase of its own.
+        backfill=replace(settings.backfill, enabled=False, gap_age_s=0.0, archive=""),
         health=replace(settings.health, external_url=""),
     )
 
@@ -67,8 +69,20 @@ def turned_to(
 class Rehearsal:
     """One recording of one simulated venue, from start to audit."""
 
-    def __init__(self, settings: Settings, venue: str, sim: SimulatedVenue, ports: Ports, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        venue: str,
+        sim: SimulatedVenue,
+        ports: Ports,
+        telemetry: Telemetry,
+        *,
+        repairs: bool = False,
+    ) -> None:
+        """`repairs`: once the venue is quiet, close gaps from its history; `before` is then the audit before that."""
         self.sim = sim
+        self.before: Audit | None = None
+        self._repairs = repairs
         self._venue = venue
         self.process = Process(settings, ports, telemetry)
         self.is_ready = asyncio.Event()
@@ -102,11 +116,22 @@ class Rehearsal:
             timing.cancel()
             watching.cancel()
             await self.sim.quiesce()
+            if self._repairs:
+                self.before = await self._repair()
             await self.sim.stop()
             while any(connection.up for connection in self.process.progress.connections.values()):
                 await self._clock.sleep(LOOK_S)
             self.process.stop()
             await recording
+
+    async def _repair(self) -> Audit:
+        """Close what the venue's history can close; returns the audit of before."""
+        settled = self.process.progress
+        while settled.offset_applied < settled.offset_appended or settled.bytes_pending:
+            await self._clock.sleep(LOOK_S)
+        before = self._audit()
+        await self.process.repairs().once()
+        return before
 
     async def _end_after(self, for_s: float | None) -> None:
         if for_s is not None:
