@@ -97,6 +97,7 @@ class Poller:
                     group.create_task(self._keep(poll, source), name=poll.name)
         finally:
             self._put(source, FrameKind.DISCONNECT, control_payload(Disconnected("stopping")))
+            await self._http.close()
 
     async def _keep(self, poll: Poll, source: Source) -> None:
         """One poll at its beat: turns are counted from the first one, so the work in between shifts nothing."""

@@ -200,6 +200,14 @@ class CoinView:
         bid, ask = touch
         return list(_side(bid, -self.tick, count)), list(_side(ask, self.tick, count))
 
+    def held(self, share: Decimal) -> tuple[Decimal, Decimal] | None:
+        """A position of that share of all volume, signed, and its worth at the mid; None before the first trade."""
+        mid = self.mid()
+        if mid is None:
+            return None
+        size = (self._volume * share).quantize(Decimal(1).scaleb(-self.size_decimals))
+        return size, abs(size * Decimal(mid))
+
     def context(self) -> WireContext | None:
         """Open interest, funding and reference prices; open interest moves with the volume traded."""
         touch = self.touch()

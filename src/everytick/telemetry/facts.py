@@ -274,6 +274,10 @@ class Telemetry(WatchFacts):
         """So many closed candles are the ones that our trades make."""
         self._meter.count("candles_checked_total", count, _venue(stream), "agrees")
 
+    @fact("info", limited_by="detail")
+    def audit_postponed(self, detail: str) -> None:
+        """The audit of candles could not ask the store. It asks again at its next turn."""
+
     @fact("warning", "vaults_zero_total")
     def vault_zero(self, stream: str, vault: str, offset: int) -> None:
         """A watched account held nothing of the instrument in three answers running. Its address may have changed."""
@@ -371,11 +375,11 @@ class Telemetry(WatchFacts):
 
     # Other people's code
 
-    @fact("debug", limited_by="logger")
+    @fact("debug", limited_by="text")
     def library_said(self, logger: str, text: str) -> None:
         """A library wrote to its log, below warning."""
 
-    @fact("warning", limited_by="logger")
+    @fact("warning", limited_by="text")
     def library_warned(self, logger: str, text: str) -> None:
         """A library wrote a warning or an error to its log."""
 

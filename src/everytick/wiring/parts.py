@@ -10,10 +10,11 @@ from everytick.config import Settings
 from everytick.config.settings import VenueSettings
 from everytick.host.clock import HostClock
 from everytick.host.disk import FolderDisk
+from everytick.host.http import HostHttp
 from everytick.host.ids import HostIds
 from everytick.host.websocket import HostSockets
 from everytick.model.stream import Kind, Stream
-from everytick.ports import Clock, Disk, Ids, Sockets
+from everytick.ports import Clock, Disk, Http, Ids, Sockets
 from everytick.recorder.pipeline import Pipeline
 from everytick.recorder.projector import Projector
 from everytick.serve.sources import Sources
@@ -32,6 +33,7 @@ class Ports:
     ids: Ids
     sockets: Sockets
     disk: Callable[[Path], Disk]
+    http: Callable[[], Http] = HostHttp
 
 
 def host_ports() -> Ports:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import msgspec
 from aiohttp import web
@@ -12,6 +15,7 @@ from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
 from everytick.sim.coin import INTERVALS_MS, CoinView
 from everytick.sim.hyperliquid import messages
+from everytick.sim.hyperliquid.accounts import account_state
 from everytick.sim.hyperliquid.feed import Feed
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.prints import trade_json
@@ -19,7 +23,7 @@ from everytick.sim.prints import trade_json
 RECENT_TRADES = 10  # all that REST ever gives, newest first
 CANDLES_MAX = 5_000
 BODY_BYTES_MAX = 64 * 1024
-_LIGHT = frozenset(("l2Book", "allMids", "exchangeStatus"))  # weight 2; everything else 20
+_LIGHT = frozenset(("l2Book", "allMids", "exchangeStatus", "clearinghouseState"))  # weight 2; everything else 20
 
 
 class _CandleRequest(msgspec.Struct):
@@ -32,6 +36,7 @@ class _CandleRequest(msgspec.Struct):
 class _Ask(msgspec.Struct):
     type: str
     coin: str = ""
+    user: str = ""
     req: _CandleRequest | None = None
 
 
@@ -46,6 +51,8 @@ class Info:
         self._clock = clock
         self._traits = traits
         self._dice = random.Random(f"{seed}/info")
+        self._faults = random.Random(f"{seed}/info faults")
+        self.asked: Counter[str] = Counter()  # by type, whatever came of it
         self._weights: list[tuple[int, int]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -59,14 +66,41 @@ class Info:
             ask = _decode.decode(body)
         except msgspec.MsgspecError:
             return _refusal(422, "Failed to deserialize the JSON body into the target type")
+        self.asked[ask.type] += 1
         if dice[1] < traits.info_429_share or self._is_over_budget(2 if ask.type in _LIGHT else 20):
-            return _refusal(429, "rate limited")
+            return self._busy()
         if dice[2] < traits.info_422_share:
             return _refusal(422, "Failed to deserialize the JSON body into the target type")
-        answer = respond(ask.type, ask.coin, ask.req, self._feed.views, self._feed.now_ms)
+        if ask.type == "clearinghouseState" and ask.user:
+            views, now_ms = self._feed.views, self._feed.now_ms
+            answer: bytes | None = messages.json_encode(account_state(ask.user, traits.vaults, views, now_ms))
+        else:
+            answer = respond(ask.type, ask.coin, ask.req, self._feed.views, self._feed.now_ms)
         if answer is None:
             return _refusal(422, "Failed to deserialize the JSON body into the target type")
-        return web.Response(body=answer, content_type="application/json")
+        return self._spoilt(request, answer)
+
+    def _spoilt(self, request: web.Request, answer: bytes) -> web.Response:
+        dice, traits = (self._faults.random(), self._faults.random(), self._faults.random()), self._traits
+        if dice[0] < traits.info_503_share:
+            return _refusal(503, "upstream connect error")
+        if dice[1] < traits.info_html_share:
+            return web.Response(text="<html><body>Just a moment...</body></html>", content_type="text/html")
+        response = web.Response(body=answer, content_type="application/json")
+        if dice[2] < traits.info_cut_share and request.transport is not None:
+            # The header promises more than will come.
+            response.headers["Content-Length"] = str(len(answer) + 1)
+            response.force_close()
+        return response
+
+    def _busy(self) -> web.Response:
+        refusal = _refusal(429, "rate limited")
+        if self._traits.info_retry_after == "date":
+            moment = datetime.fromtimestamp(self._clock.wall_ns() // NS_PER_S + 2, UTC)
+            refusal.headers["Retry-After"] = format_datetime(moment, usegmt=True)
+        elif self._traits.info_retry_after:
+            refusal.headers["Retry-After"] = self._traits.info_retry_after
+        return refusal
 
     def _is_over_budget(self, weight: int) -> bool:
         budget = self._traits.info_weight_per_minute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -70,13 +71,16 @@ class HyperliquidSim:
         self._runner: web.AppRunner | None = None
         self._connects_ns: list[int] = []
         self.url = ""
+        self.asked: Counter[str] = Counter()  # requests to /info by type, whatever came of them
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Serve, and return the base address (`http://host:port`); `ws_url` is the other one. Raises OSError."""
         feed = self._make_feed()
         app = web.Application(client_max_size=CLIENT_MESSAGE_BYTES_MAX)
         app.router.add_get("/ws", self._serve_ws)
-        app.router.add_post("/info", Info(feed, self._clock, self.traits, self._seed).answer)
+        info = Info(feed, self._clock, self.traits, self._seed)
+        self.asked = info.asked
+        app.router.add_post("/info", info.answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+VAULTS = ("0x" + "a1" * 20, "0x" + "b2" * 20)
+
 
 class WsLimits(msgspec.Struct, frozen=True):
     """What the venue allows per address. Beyond it: HTTP 429 on connect, an error message, or a close."""
@@ -52,6 +54,11 @@ class VenueTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     info_422_share: float = 0.0
     info_slow_share: float = 0.0
     info_slow_s: float = 5.0
+    info_retry_after: str = ""  # header of a 429: seconds, or `date` for an HTTP date two seconds ahead
+    info_503_share: float = 0.0
+    info_html_share: float = 0.0  # a page for people, with status 200
+    info_cut_share: float = 0.0  # the line ends in the middle of the answer
+    vaults: tuple[str, ...] = VAULTS  # accounts that hold something; any other address holds nothing
     info_weight_per_minute: int = 0  # the venue's own budget is 1200; 0: none
 
     ws_limits: WsLimits | None = None
