@@ -32,6 +32,11 @@ class KnownTrades:
         old = [key for key in keys if key[0] <= self.floor_ns]
         return self._store.known_trades(self._stream, old) if old else {}
 
+    def are_new(self, keys: list[TradeKey]) -> bool:
+        """Whether none of these is held and none is repeated among them, as far as memory alone can tell."""
+        is_recent = not keys or min(keys)[0] > self.floor_ns
+        return is_recent and len(set(keys)) == len(keys) and self.held.keys().isdisjoint(keys)
+
     def settle(self) -> None:
         """The store now has everything accepted so far: forget the earliest accepted, keep the last few thousand."""
         surplus = len(self.held) - NEWEST_KEPT

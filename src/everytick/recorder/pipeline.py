@@ -47,7 +47,7 @@ CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held 
 EXCERPT_BYTES_MAX = 2_000
 # A run that gives less than this was not worth its attempt: then so many frames take the careful road at once, so that
 # a stretch of repeats or of mixed messages costs no more than reading it carefully.
-RUN_WORTH_FRAMES, CAREFUL_FRAMES = 4, 32
+RUN_WORTH_FRAMES, CAREFUL_FRAMES = 4, 256
 
 _subscribed = msgspec.json.Decoder(Subscribed)
 _disconnected = msgspec.json.Decoder(Disconnected)
@@ -226,6 +226,9 @@ class Pipeline:
         for stream, state in self._states.items():
             if epoch is None or state.epoch == epoch:
                 sequence.ended(state, cause)
+                self._touched.add(stream)
+            elif state.before == epoch:
+                sequence.let_go(state, epoch, cause)
                 self._touched.add(stream)
 
     def _lose(self, offset_from: int, offset_to: int) -> None:

@@ -108,8 +108,8 @@ class Session(Protocol):
 class TradeRuns(Protocol):
     """A venue's faster way to read its busiest messages. It gives what `decode` gives: a test holds them together."""
 
-    def __call__(self, frames: Sequence[Frame], start: int, stop: int, rows: list[PlacedTrade]) -> int:
-        """Read trade messages of one source from `frames[start]` to before `stop`, put their trades into `rows`, and
+    def __call__(self, frames: Sequence[Frame], start: int, stop: int, found: dict[Stream, list[PlacedTrade]]) -> int:
+        """Read trade messages of one source from `frames[start]` to before `stop`, put their trades into `found`, and
         return where the run ends: at the first frame that is anything else, or holds what is not plainly right."""
         ...
 
