@@ -19,6 +19,7 @@ from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
 
 CAUSE_RESTART = "restart"
+CAUSE_RENEWED = "renewed"  # a connection took over from one that was still up
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +34,7 @@ class StreamState(msgspec.Struct):
     """What must be remembered of a stream to judge its next message. Plain values: it is stored as JSON."""
 
     epoch: int = -1  # the connection that carries it now
+    before: int = -1  # the connection that it takes over from while both are up, else -1
     is_live: bool = False  # that connection is up as far as the tape says
     awaits_first: bool = False  # asked for in this epoch, and no message yet
     cause: str = ""  # why the last connection ended
@@ -55,7 +57,12 @@ class Judgement(msgspec.Struct, gc=False):
 
 
 def asked(state: StreamState, epoch: int) -> None:
-    """The stream was asked for on the connection `epoch`."""
+    """The stream was asked for on the connection `epoch`.
+
+    While another connection is up and has delivered since its own beginning, this one takes over from it.
+    """
+    takes_over = state.is_live and not state.awaits_first and epoch != state.epoch
+    state.before = state.epoch if takes_over else -1
     state.epoch = epoch
     state.is_live = True
     state.awaits_first = True
@@ -70,6 +77,15 @@ def ended(state: StreamState, cause: str) -> None:
     if state.is_live or cause == CAUSE_RESTART:
         state.cause = cause
     state.is_live = False
+    state.before = -1
+
+
+def let_go(state: StreamState, epoch: int, cause: str) -> None:
+    """The connection `epoch` is gone. One that was to be taken over from, before the new one had said anything,
+    proves no longer that nothing was lost between."""
+    if state.before == epoch and state.awaits_first:
+        state.before = -1
+        state.cause = cause
 
 
 def judge_first(
@@ -79,7 +95,8 @@ def judge_first(
 
     `shared` counts what the message repeats of what we held before it: any proves that nothing is missing
     between, since the venue replays its newest events in order. `shared` of -1 says that the stream has no
-    replay at all (books, quotes): then only unbroken connections are proof.
+    replay at all (books, quotes): then only unbroken connections are proof, or one that is still up when the next
+    one begins to speak.
     """
     state.awaits_first = False
     before_ns = state.newest_ns
@@ -88,8 +105,10 @@ def judge_first(
         _begin_cover(state, oldest_ns, shared, place)
         advance(state, newest_ns)
         return Judgement(seam)
-    if shared > 0:
-        seam = _seam(stream, Verdict.LOSSLESS, state.cause, shared, before_ns, oldest_ns, place)
+    is_overlap = shared < 0 and state.before >= 0
+    if shared > 0 or is_overlap:
+        cause = CAUSE_RENEWED if is_overlap else state.cause
+        seam = _seam(stream, Verdict.LOSSLESS, cause, max(shared, 0), before_ns, oldest_ns, place)
         advance(state, newest_ns)
         return Judgement(seam)
     # The oldest millisecond of a replay may be cut, so it belongs to the gap, and so does the newest that we
