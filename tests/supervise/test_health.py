@@ -98,6 +98,14 @@ def saw_stream(**values: Any) -> Change:
     return change
 
 
+def both(one: Change, other: Change) -> Change:
+    def change(case: Case) -> None:
+        one(case)
+        other(case)
+
+    return change
+
+
 TABLE = [
     ("not_started", Status.DEGRADED, put(started_ns=0)),
     ("watchdog_dead", Status.DEGRADED, saw(mono_ns=NOW - 6 * NS_PER_S)),
@@ -113,7 +121,7 @@ TABLE = [
     ("watermark_old", Status.STALE, saw(commit_mono_ns=OLD)),
     ("checkpoint_old", Status.STALE, saw(apply_mono_ns=OLD)),
     # It applies all the time and is late all the same.
-    ("checkpoint_old", Status.STALE, saw(lag_mono_ns=NOW - 13 * NS_PER_S)),
+    ("checkpoint_old", Status.STALE, both(saw(lag_mono_ns=NOW - 13 * NS_PER_S), put(offset_applied=999))),
     ("checkpoint_old", Status.STALE, put(offset_durable=100_000, offset_appended=100_000)),
     ("stream_mute", Status.STALE, saw_stream(silent_mono_ns=OLD)),
     ("stream_mute", Status.STALE, saw_stream(silent_mono_ns=OLD, is_heard=False)),
@@ -188,6 +196,7 @@ def test_a_mute_connection_is_told_once_and_not_for_each_of_its_streams() -> Non
 def test_a_late_store_is_told_as_a_late_store_and_not_as_mute_streams() -> None:
     case = Case()
     saw(lag_mono_ns=NOW - 61 * NS_PER_S)(case)
+    put(offset_durable=1_001, offset_appended=1_001)(case)
     saw_stream(silent_mono_ns=NOW - 62 * NS_PER_S)(case)
     saw_line(quiet_mono_ns=NOW - 62 * NS_PER_S)(case)
     assert [r.code for r in case.told().reasons] == ["checkpoint_old"]

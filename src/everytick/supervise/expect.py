@@ -14,7 +14,9 @@ FLOOR_NS = 12 * NS_PER_S
 # Before a stream has shown its habit: the time in which even a rarely traded instrument mostly says something.
 UNKNOWN_NS = 900 * NS_PER_S
 # A habit is known after this many gaps.
-GAPS_MIN = 8.0
+GAPS_MIN = 12.0
+# Fewer gaps than this say little about their spread: until then it is taken to be that of independent events.
+GAPS_SPREAD = 48.0
 # What is remembered: ten minutes of a busy stream (markets change their pace within that), but never fewer than
 # about 64 gaps (fewer make the spread a guess).
 MEMORY_S = 600.0
@@ -65,7 +67,11 @@ class Expectation:
             return UNKNOWN_NS
         mean_s = self.mean_s
         spread_s = math.sqrt(max(self.squares / self.count - mean_s * mean_s, 0.0))
-        return max(int(max(mean_s + SPREADS * spread_s, MEANS_MIN * mean_s) * NS_PER_S), FLOOR_NS)
+        if self.count < GAPS_SPREAD and mean_s > LIVELY_S:
+            spread_s = max(spread_s, mean_s)
+        normal_s = max(mean_s + SPREADS * spread_s, MEANS_MIN * mean_s)
+        # The mean itself is known to about one part in the root of the count; a quiet stream has few.
+        return max(int(normal_s * (1 + 2 / math.sqrt(self.count)) * NS_PER_S), FLOOR_NS)
 
 
 def learnt(gaps_ns: Iterable[int]) -> Expectation:

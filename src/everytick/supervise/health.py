@@ -159,7 +159,9 @@ def _tape(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) ->
 
 def _store(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) -> Iterator[Reason]:
     idle_ns = mono_ns - seen.apply_mono_ns
-    late_ns = mono_ns - seen.lag_mono_ns if seen.lag_mono_ns else 0
+    lag = progress.offset_durable - progress.offset_applied
+    # What the tape has not taken yet the store cannot have: that is told as the tape's.
+    late_ns = mono_ns - seen.lag_mono_ns if seen.lag_mono_ns and lag > 0 else 0
     age_ns = max(idle_ns, late_ns)
     if progress.store_trouble:
         yield Reason(
@@ -170,14 +172,13 @@ def _store(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) -
             _ms(age_ns),
             "repair the store; nothing is lost, it catches up from the tape",
         )
-    lag = progress.offset_durable - progress.offset_applied
     if age_ns > limits.checkpoint_age_ns_max or lag > limits.checkpoint_lag_frames_max:
         yield Reason(
             Status.STALE,
             "checkpoint_old",
             "store",
-            f"the checkpoint is {lag} frames and {_seconds(late_ns)} behind the watermark, last seen to "
-            f"{_seconds(idle_ns)} ago",
+            f"the checkpoint is {lag} frames behind the watermark and {_seconds(late_ns)} behind the venue, last seen "
+            f"to {_seconds(idle_ns)} ago",
             _ms(age_ns),
             "look at the log of the projector; what is served is older than what is recorded",
         )

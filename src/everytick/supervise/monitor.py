@@ -20,6 +20,8 @@ from everytick.supervise.progress import ConnectionProgress, Progress
 DELAY_NS_MAX = 2 * NS_PER_S
 # Ten minutes of looks: how far back "since when does the store lag" can be told exactly.
 MARKS_MAX = 1_200
+# How often a quiet stream may start afresh with its connection before it must have spoken itself.
+AGAIN_MAX = 3
 
 
 class LineSeen(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
     beat_mono_ns: int
     commit_mono_ns: int
     apply_mono_ns: int
-    lag_mono_ns: int  # since when the oldest durable frame waits to be applied; 0: none waits
+    lag_mono_ns: int  # since when the oldest received frame waits to be applied; 0: none waits
     lines: Mapping[str, LineSeen] = {}
     streams: Mapping[str, StreamSeen] = {}
 
@@ -63,17 +65,26 @@ class _Habit:
     moved_ns: int
     expected: Expectation
     is_heard: bool = False
-    again_ns: int = 0  # the first reconnect since it last moved
+    again_ns: int = 0  # when its connection last came back since it last moved
+    times_again: int = 0
 
     def move(self, value: object, now_ns: int, spoilt_ns: int) -> None:
         if self.is_heard and spoilt_ns < self.moved_ns and not self.again_ns:
             self.expected.learn(now_ns - self.moved_ns)
-        self.value, self.moved_ns, self.is_heard, self.again_ns = value, now_ns, True, 0
+        self.value, self.moved_ns, self.is_heard = value, now_ns, True
+        self.again_ns = self.times_again = 0
+
+    def start_afresh(self, now_ns: int, spoke_ns: int) -> None:
+        """Its connection is back, and last brought anything at `spoke_ns`."""
+        if not self.again_ns or (spoke_ns > self.again_ns and self.times_again < AGAIN_MAX):
+            self.again_ns = now_ns
+            self.times_again += 1
 
     @property
     def silent_ns(self) -> int:
-        # Of a lively stream the next event is due at once after a reconnect. A quiet one starts afresh, but only
-        # once: a line that reconnects for ever and never speaks must not look well.
+        # Of a lively stream the next event is due at once when its connection is back. A quiet one starts afresh,
+        # but not for ever, and only while the connection brings other things in between: one that reconnects again
+        # and again and never speaks must not look well.
         return self.moved_ns if self.expected.is_lively else max(self.moved_ns, self.again_ns)
 
 
@@ -104,6 +115,7 @@ class Monitor:
         self._marks: deque[tuple[int, int]] = deque()
         self._started_ns = 0
         self._spoilt_ns = 0
+        self._looked_ns = 0
 
     def know(self, habits: Mapping[str, Expectation]) -> None:
         """Take over habits of streams that have shown none of their own yet."""
@@ -117,10 +129,13 @@ class Monitor:
         """Look once. The parts may be writing meanwhile: each number is read once."""
         if not self._started_ns:
             self._started_ns = mono_ns
+        # What is new now may have waited since the last look, or since the loop last showed life.
+        earliest_ns = min(self._looked_ns or mono_ns, self._numbers.get("beat", (0, mono_ns))[1])
+        self._looked_ns = mono_ns
         beat_ns = self.moved("beat", progress.loop_beats, mono_ns)
         commit_ns = self.moved("commit", (progress.last_commit_ns, progress.offset_durable), mono_ns)
         apply_ns = self.moved("apply", (progress.last_apply_ns, progress.offset_applied), mono_ns)
-        lag_ns = self._lag(progress.offset_durable, progress.offset_applied, mono_ns)
+        lag_ns = self._lag(max(progress.offset_received, progress.offset_durable), progress.offset_applied, earliest_ns)
         if (lag_ns and mono_ns - lag_ns > DELAY_NS_MAX) or mono_ns - commit_ns > DELAY_NS_MAX:
             self._spoilt_ns = mono_ns
         for name, line in list(progress.connections.items()):
@@ -148,11 +163,11 @@ class Monitor:
         self._numbers[name] = (value, mono_ns)
         return mono_ns
 
-    def _lag(self, durable: int, applied: int, mono_ns: int) -> int:
-        """Since when there has been a durable frame that is not applied, to within one look."""
+    def _lag(self, received: int, applied: int, mono_ns: int) -> int:
+        """Since when, at the earliest, the oldest frame that is not applied is here; 0 if all are applied."""
         marks = self._marks
-        if len(marks) < MARKS_MAX and (not marks or marks[-1][0] < durable):
-            marks.append((durable, mono_ns))
+        if len(marks) < MARKS_MAX and (not marks or marks[-1][0] < received):
+            marks.append((received, mono_ns))
         while marks and marks[0][0] <= applied:
             marks.popleft()
         return marks[0][1] if marks else 0
@@ -164,16 +179,16 @@ class Monitor:
             self._lines[name] = line
         if now.up != line.is_up or now.connects != line.connects:
             if now.up:
-                self._reconnected(name, line, mono_ns)
+                self._came_back(name, line, mono_ns, line.all.moved_ns)
             line.is_up, line.connects, line.changed_ns = now.up, now.connects, mono_ns
         if now.last_message_ns != line.message:
             line.message, line.spoke_ns = now.last_message_ns, mono_ns
 
-    def _reconnected(self, name: str, line: _Line, mono_ns: int) -> None:
+    def _came_back(self, name: str, line: _Line, mono_ns: int, spoke_ns: int) -> None:
         for key, carried_by in self.streams.items():
             habit = self._habits.get(key)
             if carried_by == name and habit is not None:
-                habit.again_ns = habit.again_ns or mono_ns
+                habit.start_afresh(mono_ns, spoke_ns)
         line.all.again_ns = line.all.again_ns or mono_ns
 
     def _look_at_stream(self, key: str, name: str, value: object, mono_ns: int) -> None:
@@ -186,4 +201,6 @@ class Monitor:
             habit.move(value, mono_ns, self._spoilt_ns)
             line = self._lines.get(name)
             if line is not None and line.all.moved_ns != mono_ns:
+                if mono_ns - line.all.moved_ns > line.all.expected.bound_ns:
+                    self._came_back(name, line, mono_ns, mono_ns)  # it was mute as a whole, and is no longer
                 line.all.move(mono_ns, mono_ns, self._spoilt_ns)

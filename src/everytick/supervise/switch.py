@@ -17,12 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from everytick.errors import Refused, Retryable
 from everytick.model.units import ms_from_ns
 from everytick.ports import Clock
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 LATCH, RECORD, LOCK = "switch.json", "switch.jsonl", "switch.lock"
 REASON_CHARACTERS_MAX = 500
@@ -100,9 +103,8 @@ def read(folder: Path, *, is_enabled: bool) -> SwitchState:
         return unreadable("it is gone and its record is not") if (folder / RECORD).exists() else initial(is_enabled)
     except OSError as error:
         return unreadable(error.strerror or type(error).__name__)
-    try:
-        latch = msgspec.json.decode(data, type=_Latch)
-    except msgspec.DecodeError:
+    latch = _decoded(data, _Latch)
+    if latch is None:
         return unreadable(f"{LATCH} is damaged")
     if latch.check != _digest(_encode(latch.state)):
         return unreadable(f"{LATCH} fails its check")
@@ -135,13 +137,8 @@ def history(folder: Path, limit: int) -> list[SwitchState]:
         data = (folder / RECORD).read_bytes()
     except OSError:
         return []
-    states = []
-    for line in reversed(data.splitlines()[-limit:]):
-        try:
-            states.append(msgspec.json.decode(line, type=_Entry).state)
-        except msgspec.DecodeError:
-            continue
-    return states
+    entries = (_decoded(line, _Entry) for line in reversed(data.splitlines()[-limit:]))
+    return [entry.state for entry in entries if entry is not None]
 
 
 def is_record_whole(folder: Path) -> bool:
@@ -152,14 +149,18 @@ def is_record_whole(folder: Path) -> bool:
     except FileNotFoundError:
         return True
     for line in lines:
-        try:
-            entry = msgspec.json.decode(line, type=_Entry)
-        except msgspec.DecodeError:
-            return False
-        if entry.previous != _digest(previous):
+        entry = _decoded(line, _Entry)
+        if entry is None or entry.previous != _digest(previous):
             return False
         previous = line
     return True
+
+
+def _decoded(data: bytes, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _digest(data: bytes) -> str:
@@ -175,10 +176,8 @@ def _read(path: Path) -> bytes:
 
 
 def _number(line: bytes) -> int:
-    try:
-        return msgspec.json.decode(line, type=_Entry).state.number
-    except msgspec.DecodeError:
-        return 0
+    entry = _decoded(line, _Entry)
+    return entry.state.number if entry is not None else 0
 
 
 def _last_line(folder: Path) -> bytes:

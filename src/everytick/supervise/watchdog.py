@@ -31,9 +31,10 @@ EXIT_STOP_TOO_LONG = 70
 CLOCK_STEP_NS_MIN = NS_PER_S
 
 
-async def beat(progress: Progress, clock: Clock) -> None:
-    """The event loop's sign of life, for ever."""
+async def beat(progress: Progress, clock: Clock, received: Callable[[], int]) -> None:
+    """The event loop's sign of life, for ever; with it comes the next offset that `received` would give."""
     while True:
+        progress.offset_received = received()
         progress.loop_beats += 1
         await clock.sleep(LOOK_S)
 
@@ -154,7 +155,8 @@ class Watchdog:
             )
         if "projector" in self.threads:
             durable_ns = self.monitor.moved("durable", progress.offset_durable, now_ns)
-            backlog_ns = now_ns - seen.lag_mono_ns if seen.lag_mono_ns else 0
+            waits = progress.offset_durable > progress.offset_applied
+            backlog_ns = now_ns - seen.lag_mono_ns if seen.lag_mono_ns and waits else 0
             idle_ns = now_ns - seen.apply_mono_ns
             workers.append(
                 self._worker("projector", idle_ns, backlog_ns, now_ns - durable_ns, bool(progress.store_trouble))

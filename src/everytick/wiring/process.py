@@ -5,6 +5,7 @@ Start is recovery: there is one way up, whatever happened before. Nothing runs b
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from everytick.errors import Retryable
 from everytick.model.control import Started, control_payload
 from everytick.model.frame import FrameKind, Source
 from everytick.model.stream import Stream
+from everytick.recorder.candle_check import CandleCheck
 from everytick.recorder.committer import Committer
 from everytick.recorder.connection import Connection
 from everytick.recorder.governor import Governor
@@ -62,6 +64,8 @@ class Process:
         self._keeper = StoreKeeper(settings, telemetry, self.progress)
         self._api: ApiServer | None = None
         self._threads: dict[str, OwnedThread] = {}
+        self._governors: dict[str, Governor] = {}
+        self._http = ports.http()
         self._receivers: list[str] = []  # the tasks that put what venues say on the tape
         facts = Facts(projects=projects)
         self.watch = Watch(
@@ -137,9 +141,23 @@ class Process:
             self._own("api", self._answer)
         for venue, streams in streams_of(self.settings).items():
             self._record(venue, streams)
+        if self._projects:
+            self._own("candle check", CandleCheck(self.reader, self._telemetry, self._put_audit()).work)
+            self._receivers.append("candle check")
         if self._projects and self.settings.backfill.enabled:
             self._tree.spawn("backfill", self.repairs().run, Restarts())
         return source
+
+    def _put_audit(self) -> Callable[[str, bytes], None]:
+        """Puts what an audit found on the tape, from any thread: appending is the loop's alone."""
+        loop = asyncio.get_running_loop()
+
+        def put(venue: str, payload: bytes) -> None:
+            source = Source(venue, "audit", -1)
+            loop.call_soon_threadsafe(self._writer.append, source, FrameKind.COMPARED, payload)
+            loop.call_soon_threadsafe(self._threads["committer"].stop.wake)
+
+        return put
 
     def repairs(self, wanted: Wanted | None = None) -> Repairs:
         """A new backfill over this process's tape and store. Call it on the event loop, once the process is up."""
@@ -151,6 +169,7 @@ class Process:
             self._threads["committer"].stop.wake,
             self.reader,
             lambda: self.progress.offset_applied,
+            governors=self._governors,
             wanted=wanted,
         )
 
@@ -194,7 +213,7 @@ class Process:
 
     def _record(self, name: str, streams: list[Stream]) -> None:
         venue, ports = VENUES[name], self._ports
-        governor = Governor(name, venue.LIMITS, ports.clock, self._telemetry)
+        governor = self._governors[name] = Governor(name, venue.LIMITS, ports.clock, self._telemetry)
         wake_committer = self._threads["committer"].stop.wake
         progress = self.progress.connections[f"{name}/ws"] = ConnectionProgress(name, "ws")
         connection = Connection(
@@ -215,7 +234,8 @@ class Process:
         self._tree.spawn(f"{name}/ws", connection.run, Restarts())
         self._receivers.append(f"{name}/ws")
         poller = poller_of(
-            self.settings, name, streams, governor, ports, self._telemetry, self._writer, wake_committer, self.progress
+            *(self.settings, name, streams, governor, self._http, ports),
+            *(self._telemetry, self._writer, wake_committer, self.progress),
         )
         if poller is not None:
             self._tree.spawn(f"{name}/info", poller.run, Restarts())
@@ -224,6 +244,7 @@ class Process:
     async def _end(self, source: Source) -> None:
         """Take the parts down in the order in which data flows, so that each can finish what it was given."""
         await self._tree.end(*self._receivers)
+        await self._http.close()
         self._writer.append(source, FrameKind.STOP, control_payload(Started(self.progress.run, __version__)))
         await self._tree.end("committer")
         watermark = self._writer.watermark

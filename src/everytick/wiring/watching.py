@@ -75,15 +75,18 @@ class Watch:
         self._signals: Signals | None = None
         self._sources: Sources | None = None
 
-    def begin(self, *, heeds_signals: bool) -> None:
-        """Watch from now on. In the running loop, before anything else is started."""
+    def begin(self, *, heeds_signals: bool, received: Callable[[], int] = int) -> None:
+        """Watch from now on. In the running loop, before anything else is started.
+
+        `received` is the next offset that a frame would get; 0 in a process that records nothing.
+        """
         self.dog.stacks = Stacks(self._folder)
         if heeds_signals:
             self.dog.stacks.dump_on_signal()
             self._signals = Signals(self._tree.stop, self.dog.stopping, self.dog.is_loop_wedged)
             self._signals.take()
         self.dog.start()
-        self._tree.spawn("heartbeat", lambda: beat(self._progress, self._ports.clock), Restarts())
+        self._tree.spawn("heartbeat", lambda: beat(self._progress, self._ports.clock, received), Restarts())
         self.keeper.start()
         switch = OwnedThread("switch", self.keeper.work)
         self._tree.spawn("switch", switch.run, Restarts())
