@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 MASK = "***"
 
@@ -64,14 +64,22 @@ class Secret:
         return self
 
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+
+
 class SecretUrl(Secret):
     """An address that may carry a password: shown with that part masked."""
 
     __slots__ = ()
 
     def shown(self) -> str:
-        """The address, its user, password and tokens masked."""
-        return redact(self._text)
+        """The address, its user, password and tokens masked; of what is no address, nothing."""
+        scheme, separator, rest = self._text.partition("://")
+        if not separator or not _SCHEME.fullmatch(scheme):
+            return super().shown()  # it may be a password, put where the address should be
+        # To the last @: a password may hold one, or a slash, that nobody escaped.
+        _, has_user, host = rest.rpartition("@")
+        return redact(f"{scheme}://{MASK}@{host}" if has_user else self._text)
 
     def __str__(self) -> str:
         return self.shown()
@@ -165,26 +173,20 @@ class Redactor:
 def _secret_texts(secret: Secret) -> Iterator[str]:
     """What of a secret is secret: of an address not its host, of a plain address not its path."""
     text = secret.reveal()
-    scheme, separator, _ = text.partition("://")
-    if not separator or not scheme.isalpha():
+    scheme, separator, rest = text.partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme):
         yield text
         return
-    try:
-        address = urlsplit(text)
-        user, password = address.username or "", address.password or ""
-    except ValueError:
-        yield text
-        return
+    person, _, place = rest.rpartition("@")
+    user, _, password = person.partition(":")
+    path, _, query = place.partition("?")
     # A user alone is a token (`https://token@host`).
-    for part in (password or user, *_values(address.query)):
-        yield from {part, unquote(part)}
+    parts = [password or user, *(pair.partition("=")[2] for pair in query.split("&"))]
     if not isinstance(secret, SecretUrl):
-        segments = (*address.path.split("/"), address.fragment)
-        yield from (segment for segment in segments if not _LETTERS.fullmatch(segment))
-
-
-def _values(query: str) -> Iterator[str]:
-    yield from (pair.partition("=")[2] for pair in query.split("&"))
+        parts += (segment for segment in path.split("/")[1:] if not _LETTERS.fullmatch(segment))
+    for part in parts:
+        yield part
+        yield unquote(part)
 
 
 def _forms(text: str) -> Iterator[str]:

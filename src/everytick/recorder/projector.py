@@ -141,7 +141,8 @@ class Projector:
     def _is_away(self, trouble: str) -> None:
         if not self._progress.store_trouble:
             self._telemetry.store_unavailable(trouble)
-        self._progress.store_trouble = trouble
+        # Health shows it to whoever asks, and a driver's error may hold the store's address.
+        self._progress.store_trouble = self._telemetry.redactor.clean(trouble)
 
     def _is_back(self) -> None:
         if self._progress.store_trouble:

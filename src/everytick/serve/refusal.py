@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from everytick.errors import EverytickError, Refused
+from everytick.model.secret import MASK, redact
 
 # Long enough to recognise a value, short enough that an answer never carries a caller's megabyte back.
 VALUE_CHARS_MAX = 120
@@ -48,7 +49,9 @@ class RequestRefused(Refused):
         super().__init__(message, value=value)
         self.status = status
         self.headers = headers
-        self.body = Refusal(message, parameter, shorten(value), expected)
+        # What is sent as a token, wherever, is not sent back: answers end up in other people's logs.
+        is_secret = redact(f"{parameter}={value}") != f"{parameter}={value}"
+        self.body = Refusal(redact(message), parameter, MASK if is_secret else shorten(value), expected)
 
 
 class StoreUnanswered(EverytickError):

@@ -38,3 +38,4 @@ def take_over(telemetry: Telemetry, level: str) -> None:
             root.removeHandler(handler)
     root.addHandler(ForeignLog(telemetry))
     root.setLevel(LEVELS[level])
+    logging.captureWarnings(True)  # a warning quotes the line that caused it

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from everytick.core import alerting
 from everytick.errors import Refused, Retryable
 from everytick.model.alert import Book, Message, Mute, Signal
@@ -29,6 +31,7 @@ LOOK_S = 0.25  # detection to transport is promised within 5 s; this is its firs
 POLL_NS = NS_PER_S  # health, disk and mutes are looked at once a second
 FAREWELL_S = 3.0  # a stopping process gives its last messages this long; the rest waits in the memory
 FAILURES_TOLD = 3
+TEXT_MAX = 1_000  # of a signal's words: an error may carry a page of them, a message is for a phone
 STUCK_NS = 300 * NS_PER_S  # a message that waits longer: the pipeline is broken, and the outside must hear silence
 
 
@@ -119,6 +122,7 @@ class Alerts:
         if not self._is_reconciled:
             found += self._unheard(found)
         found += self._standing
+        found = [self._cleaned(signal) for signal in found]  # neither the memory nor a channel ever has a secret
         self.book, messages = alerting.step(self.book, RULES, found, self._mutes, now_ns, self._clock.wall_ns())
         for message in messages:
             self.outbox.add(message, now_ns)
@@ -222,6 +226,10 @@ class Alerts:
             await ping.ask()
         except (Retryable, Refused) as error:
             self._telemetry.ping_failed(ping.name, str(error))
+
+    def _cleaned(self, signal: Signal) -> Signal:
+        clean = self._telemetry.redactor.clean
+        return msgspec.structs.replace(signal, subject=clean(signal.subject), text=clean(signal.text)[:TEXT_MAX])
 
     def _unheard(self, heard: Sequence[Signal]) -> list[Signal]:
         """Gaps on record of which no fact was heard: the process stopped between the one and the other."""
