@@ -14,13 +14,14 @@ from typing import Literal
 import apsw
 import msgspec
 
-from everytick.config import Examined, Settings, store_path, tape_folder
-from everytick.errors import EverytickError
+from everytick.config import Examined, Settings, is_server, store_address, store_path, tape_folder
+from everytick.errors import EverytickError, Retryable
 from everytick.host.disk import FolderDisk
 from everytick.host.http import HostHttp
 from everytick.host.websocket import HostSockets
 from everytick.model.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from everytick.ports import Clock, Disk, File
+from everytick.stores.open import open_reader
 from everytick.tape.verify import verify
 
 PYTHON_MIN, PYTHON_END = (3, 11), (3, 15)
@@ -163,6 +164,8 @@ async def port(values: Settings) -> Finding:
 
 def store(values: Settings) -> Finding:
     """Whether the store, if there is one, opens and reads."""
+    if is_server(values):
+        return _server(values)
     path = store_path(values)
     if not path.exists():
         return Finding("store", "ok", f"{path} is not there yet: made on first use")
@@ -176,6 +179,20 @@ def store(values: Settings) -> Finding:
         action = "everytick rebuild makes it again from the tape"
         return Finding("store", "fail", f"{path} does not open: {error}", action)
     return Finding("store", "ok", f"{path}, {tables} tables")
+
+
+def _server(values: Settings) -> Finding:
+    where = values.store.url.shown()
+    try:
+        reader = open_reader(store_address(values))
+        try:
+            found = f"{where}, applied up to offset {reader.checkpoint():,}"
+        finally:
+            reader.close()
+    except EverytickError as error:
+        action = "recording does not wait for it; the store catches up when it can be used"
+        return Finding("store", "warn" if isinstance(error, Retryable) else "fail", str(error), action)
+    return Finding("store", "ok", found)
 
 
 def tape(values: Settings) -> Finding:

@@ -11,7 +11,7 @@ from everytick.cli import times
 from everytick.cli.console import ConfigOption, JsonOption, say, say_json, say_table
 from everytick.cli.exits import Exit
 from everytick.cli.session import world
-from everytick.config import Settings, store_path
+from everytick.config import Settings, store_address
 from everytick.core.coverage import Hole, clip, holes
 from everytick.errors import Refused
 from everytick.model.ledger import Gap, Interval, Seam
@@ -120,7 +120,7 @@ def _not_complete(missing: list[Hole]) -> str:
 
 
 def _reader(settings: Settings) -> Reader:
-    return open_reader(str(store_path(settings)))
+    return open_reader(store_address(settings))
 
 
 def _streams(reader: Reader, coin: str) -> list[Stream]:

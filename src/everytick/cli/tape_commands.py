@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from everytick.cli.console import ConfigOption, JsonOption, say, say_json, terminal
 from everytick.cli.exits import Exit
 from everytick.cli.session import World, world
-from everytick.config import store_path, tape_folder
+from everytick.config import is_server, store_address, store_path, tape_folder
 from everytick.errors import Refused
 from everytick.model.event import MidPrices, Notice, VaultState
 from everytick.model.frame import Frame, FrameKind
@@ -95,8 +95,15 @@ def rebuild(
     """
     here = world(config_file, is_quiet=True)
     _require_tape(here)
-    present = store_path(here.settings)
-    target = to or present.with_name(present.name + ".rebuilt")
+    on_server = is_server(here.settings)
+    if on_server and swap:
+        raise Refused(
+            "the store is on a server: a file cannot take its place",
+            path="--swap",
+            suggestion="empty its schema there, and the next `everytick run` or `everytick project` fills it again",
+        )
+    file = Path(here.settings.data.dir) / "store" if on_server else store_path(here.settings)
+    target = to or file.with_name(file.name + ".rebuilt")
     with Progress(
         TextColumn("rebuilding"),
         BarColumn(),
@@ -113,9 +120,10 @@ def rebuild(
             here.telemetry,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    difference = first_difference(target, present) if present.exists() else None
+    is_there = on_server or file.exists()
+    difference = first_difference(str(target), store_address(here.settings)) if is_there else None
     if swap:
-        _swap(target, present)
+        _swap(target, file)
     if json:
         say_json({"store": str(target), "frames": checkpoint, "same": difference is None, "difference": difference})
     else:
@@ -124,9 +132,9 @@ def rebuild(
     return Exit.OK if difference is None else Exit.NO
 
 
-def first_difference(left: Path, right: Path) -> str | None:
-    """The first line in which the dumps of two stores differ; None if they are the same."""
-    one, other = open_reader(str(left)), open_reader(str(right))
+def first_difference(left: str, right: str) -> str | None:
+    """The first line in which the dumps of the stores at two addresses differ; None if they are the same."""
+    one, other = open_reader(left), open_reader(right)
     try:
         ours, theirs = one.dump(), other.dump()
         while True:

@@ -13,13 +13,26 @@ import msgspec
 
 from everytick.config.faults import BadSettings, Fault, shown_value
 from everytick.config.fields import Setting, walk
-from everytick.config.rules import broken_rules
+from everytick.config.rules import SERVER_SCHEMES, broken_rules
 from everytick.config.settings import Settings
 from everytick.config.sources import Given, from_environment, from_file, layered, named_file
 from everytick.config.values import read_value
+from everytick.errors import Refused
 from everytick.model.secret import Secret
 
-__all__ = ["BadSettings", "Examined", "Fault", "Settings", "Shown", "examine", "load", "store_path", "tape_folder"]
+__all__ = [
+    "BadSettings",
+    "Examined",
+    "Fault",
+    "Settings",
+    "Shown",
+    "examine",
+    "is_server",
+    "load",
+    "store_address",
+    "store_path",
+    "tape_folder",
+]
 
 DEFAULT = "default"
 STORE_FILE = "store.sqlite"
@@ -91,9 +104,21 @@ def tape_folder(settings: Settings) -> Path:
     return Path(settings.data.dir) / TAPE_FOLDER
 
 
+def store_address(settings: Settings) -> str:
+    """Where the store is, as `stores.open` takes it. A server's address may hold a password: never print it."""
+    return settings.store.url.reveal() if is_server(settings) else str(store_path(settings))
+
+
+def is_server(settings: Settings) -> bool:
+    """Whether the store is on a database server."""
+    return settings.store.url.reveal().startswith(SERVER_SCHEMES)
+
+
 def store_path(settings: Settings) -> Path:
-    """The SQLite file that `store.url` names, or `store.sqlite` in the data folder."""
+    """The SQLite file that `store.url` names, or `store.sqlite` in the data folder. Raises Refused for a server."""
     url = settings.store.url.reveal()
+    if is_server(settings):
+        raise Refused("the store is on a server and not in a file", path="store.url", value=settings.store.url.shown())
     if not url:
         return Path(settings.data.dir) / STORE_FILE
     # sqlite:///relative, sqlite:////absolute: the third slash only ends the empty host.

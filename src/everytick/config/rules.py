@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -13,7 +14,8 @@ from everytick.model.stream import Kind
 from everytick.venues.registry import VENUES
 
 TOKEN_CHARACTERS_MIN = 16  # 16 characters of base64 are 96 bits: beyond guessing over a network
-STORE_SCHEME = "sqlite"  # the stores that this version has
+STORE_SCHEME = "sqlite"
+SERVER_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -72,11 +74,33 @@ def _store_url(s: Settings) -> Iterator[Broken]:
     if not url:
         return
     scheme, separator, rest = url.partition("://")
-    if scheme != STORE_SCHEME or not separator:
+    if url.startswith(SERVER_SCHEMES):
+        yield from _server_url(url)
+    elif scheme != STORE_SCHEME or not separator:
         problem = f"this version has no store for {scheme or 'an empty scheme'}://" if separator else "not an address"
-        yield Broken("store.url", problem, "write sqlite:///store.sqlite, or leave it empty")
+        yield Broken("store.url", problem, "write sqlite:///store.sqlite or postgresql://..., or leave it empty")
     elif not rest.startswith("/") or len(rest) < 2 or "?" in rest:
         yield Broken("store.url", "expected sqlite:/// and a file's path", "write sqlite:///store.sqlite")
+
+
+def _server_url(url: str) -> Iterator[Broken]:
+    """Never says a part of the address: a password with a stray character can end up in any of them."""
+    example = "write postgresql://user:password@host:5432/database, with %40 for an @ in the password"
+    try:
+        parts = urlsplit(url)
+        host, port, name = parts.hostname, parts.port, parts.path.strip("/")
+    except ValueError:
+        yield Broken("store.url", "its host or port cannot be read", example)
+        return
+    given = parse_qs(parts.query)
+    if "#" in url or re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        yield Broken("store.url", "holds a # or a % that stands for itself", "write %23 for # and %25 for %")
+    elif not host and "host" not in given:
+        yield Broken("store.url", "names no host", example)
+    elif port == 0:
+        yield Broken("store.url", "expected a port from 1 to 65,535", example)
+    elif not name and "dbname" not in given:
+        yield Broken("store.url", "names no database", example)
 
 
 def _venue_lists(name: str, instruments: str) -> Rule:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from everytick import __version__
-from everytick.config import Settings, store_path, tape_folder
-from everytick.errors import Fatal, Refused
+from everytick.config import Settings, store_address, tape_folder
+from everytick.errors import Refused
 from everytick.model.frame import Frame
 from everytick.serve.server import ApiServer
 from everytick.stores.open import open_reader, open_store
-from everytick.stores.protocol import Store
 from everytick.supervise.health import Facts
 from everytick.supervise.progress import Progress
 from everytick.supervise.threads import OwnedThread, Stop
@@ -20,6 +19,7 @@ from everytick.tape.reader import TapeReader
 from everytick.tape.writer import LOCK_NAME
 from everytick.telemetry import Telemetry
 from everytick.wiring.parts import Ports, open_projector
+from everytick.wiring.storing import StoreKeeper
 from everytick.wiring.watching import Watch
 
 FRAMES_PER_READ = 5_000
@@ -87,7 +87,7 @@ class View:
         self._projects = projects
         self._serves = serves
         self._tree = Tree(ports.clock, ports.ids, telemetry)
-        self._store: Store | None = None
+        self._keeper = StoreKeeper(settings, telemetry, self.progress)
         self._api: ApiServer | None = None
         self._threads: dict[str, OwnedThread] = {}
         facts = Facts(records=False, projects=projects)
@@ -107,7 +107,8 @@ class View:
         self._telemetry.recorder_started(self.progress.run, __version__, 0)
         try:
             if self._projects:
-                self._store = open_store(str(store_path(self._settings)))
+                if not self._keeper.is_networked:
+                    self._keeper.open()
                 self._own("projector", self._project)
             else:
                 self._own("look", self._look)
@@ -123,8 +124,7 @@ class View:
             await self._tree.end()
             if self._api is not None:
                 self._api.close()
-            if self._store is not None:
-                self._store.close()
+            self._keeper.close()
 
     def _own(self, name: str, work: Callable[[Stop], None]) -> None:
         thread = self._threads[name] = OwnedThread(name, work)
@@ -134,11 +134,12 @@ class View:
         return TapeReader(self._ports.disk(tape_folder(self._settings)))
 
     def _project(self, stop: Stop) -> None:
-        if self._store is None:
-            raise Fatal("the store is not open")
         tape, follower = self._tape(), self._tape()
-        projector = open_projector(self._store, tape, self._ports.clock, self._telemetry, self.progress)
-        while not stop.is_asked:
+        clock, progress = self._ports.clock, self.progress
+        projector = self._keeper.until_open(
+            stop, lambda store: open_projector(store, tape, clock, self._telemetry, progress)
+        )
+        while projector is not None and not stop.is_asked:
             watermark = self.progress.offset_durable = self.progress.offset_appended = follower.durable()
             self.progress.last_commit_ns = self.progress.last_apply_ns = self._ports.clock.wall_ns()
             if projector.checkpoint < watermark:
@@ -148,7 +149,7 @@ class View:
 
     def _look(self, stop: Stop) -> None:
         tape = self._tape()
-        reader = open_reader(str(store_path(self._settings)))
+        reader = open_reader(store_address(self._settings))
         try:
             while not stop.is_asked:
                 self.progress.offset_durable = self.progress.offset_appended = tape.durable()
@@ -161,8 +162,8 @@ class View:
 
     def _listen(self) -> ApiServer:
         serve = self._settings.serve
-        path = str(store_path(self._settings))
-        sources = self._watch.sources(lambda: open_reader(path), self._settings.store.kind)
+        address = store_address(self._settings)
+        sources = self._watch.sources(lambda: open_reader(address), self._settings.store.kind)
         return ApiServer(
             sources,
             host=serve.host,
