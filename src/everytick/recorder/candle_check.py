@@ -119,5 +119,5 @@ def _prints(reader: Reader, trades: Stream, from_ns: int, until_ns: int) -> list
 
 
 def _bar(row: CandleRow) -> Bar:
-    numbers = (Decimal(text) for text in (row.open, row.high, row.low, row.close, row.volume))
-    return Bar(row.ts_open_ns, *numbers, row.trade_count)
+    first, high, low, last, volume = map(Decimal, (row.open, row.high, row.low, row.close, row.volume))
+    return Bar(row.ts_open_ns, first, high, low, last, volume, row.trade_count)

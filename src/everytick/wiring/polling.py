@@ -7,8 +7,10 @@ from collections.abc import Callable
 from everytick.config import Settings
 from everytick.config.settings import HyperliquidSettings
 from everytick.model.stream import Kind, Stream
+from everytick.ports import Http
 from everytick.recorder.governor import Governor
 from everytick.recorder.poller import Poller
+from everytick.recorder.questions import Questions
 from everytick.supervise.progress import PollProgress, Progress
 from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
@@ -35,6 +37,7 @@ def poller_of(
     name: str,
     streams: list[Stream],
     governor: Governor,
+    http: Http,
     ports: Ports,
     telemetry: Telemetry,
     tape: TapeWriter,
@@ -48,14 +51,11 @@ def poller_of(
     own = {poll.name: PollProgress(name, poll.name, poll.every_s) for poll in polls}
     progress.polls.update({f"{name}/{poll.name}": own[poll.name] for poll in polls})
     return Poller(
-        VENUES[name],
+        Questions(VENUES[name], settings.venues.by_name()[name].http_url, http, governor),
         CHANNEL,
-        settings.venues.by_name()[name].http_url,
         polls,
         tape=tape,
         wake_committer=wake_committer,
-        http=ports.http(),
-        governor=governor,
         clock=ports.clock,
         ids=ports.ids,
         telemetry=telemetry,

@@ -150,10 +150,10 @@ class Process:
 
     def _put_audit(self) -> Callable[[str, bytes], None]:
         """Puts what an audit found on the tape, from any thread: appending is the loop's alone."""
-        loop = asyncio.get_running_loop()
+        loop, epoch = asyncio.get_running_loop(), self._writer.next_offset
 
         def put(venue: str, payload: bytes) -> None:
-            source = Source(venue, "audit", -1)
+            source = Source(venue, "audit", epoch)
             loop.call_soon_threadsafe(self._writer.append, source, FrameKind.COMPARED, payload)
             loop.call_soon_threadsafe(self._threads["committer"].stop.wake)
 
