@@ -61,7 +61,7 @@ async def poisoned(folder: Path, here: World) -> tuple[Audit, list[Quarantined],
     poisoning = asyncio.create_task(poison())
     audit = await rehearsal.run(for_s=60)
     await poisoning
-    reader = rehearsal.process.reader()
+    reader = rehearsal.reader()
     quarantined = reader.quarantined(limit=1_000)
     reader.close()
     return audit, quarantined, here.telemetry.exposition().decode()

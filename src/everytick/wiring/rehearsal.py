@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from everytick.config import Settings
+from everytick.config import Settings, store_address
 from everytick.config.settings import HyperliquidSettings
 from everytick.model.secret import Secret
 from everytick.model.stream import Kind, Stream
 from everytick.serve.alerts.settings import AlertSettings
 from everytick.sim.oracle import Audit, audit
 from everytick.sim.registry import SimulatedVenue
+from everytick.stores.open import open_reader
 from everytick.stores.protocol import Reader, Row, RowQuery
 from everytick.telemetry import Telemetry
 from everytick.venues.protocol import Rule
@@ -84,10 +85,15 @@ class Rehearsal:
         self.before: Audit | None = None
         self._repairs = repairs
         self._venue = venue
+        self._settings = settings
         self.process = Process(settings, ports, telemetry)
         self.is_ready = asyncio.Event()
         self._clock = ports.clock
         self._ending = asyncio.Event()
+
+    def reader(self) -> Reader:
+        """A reader of what is held, while recording and after. Raises Refused before there is a store."""
+        return open_reader(store_address(self._settings))
 
     def end(self) -> None:
         """Ask for the end: the venue falls silent, the recorder drains, the audit follows."""
@@ -151,7 +157,7 @@ class Rehearsal:
         return VENUES[self._venue].SEQUENCING[Kind.TRADES] is Rule.DENSE
 
     def _audit(self) -> Audit:
-        reader = self.process.reader()
+        reader = self.reader()
         try:
             streams = list(reader.streams())
             gaps = reader.gaps(streams, open_only=False, limit=GAPS_MAX)
