@@ -19,9 +19,10 @@ BROKEN = Rule("broken", Severity.CRITICAL, "w", "a part is broken", is_condition
 DOWN = Rule("down", Severity.CRITICAL, "w", "it is down", True, cooldown_s=300, hold_s=10, escalate_s=(600, 3600))
 LATE = Rule("late", Severity.WARNING, "w", "it is late", True, cooldown_s=300, hold_s=10, escalate_s=(900,))
 SLOW = Rule("slow", Severity.WARNING, "w", "it is slow", True, cooldown_s=60, hold_s=5, after_s=30)
+JUMPY = Rule("jumpy", Severity.WARNING, "w", "it jumps", True, cooldown_s=0, hold_s=5)
 MANY = Rule("many", Severity.WARNING, "w", "too many", False, cooldown_s=600, times_min=100, within_s=60)
 ENDS = Rule(RECOVERED, Severity.INFO, "w", "it is over", is_condition=False)
-RULES = {rule.name: rule for rule in (GAP, BROKEN, DOWN, LATE, SLOW, MANY, ENDS)}
+RULES = {rule.name: rule for rule in (GAP, BROKEN, DOWN, LATE, SLOW, JUMPY, MANY, ENDS)}
 
 
 class Bench:
@@ -108,6 +109,8 @@ def test_what_grows_worse_is_told_before_its_next_step() -> None:
     bench.hold(0, 60, Signal("late", "disk", "80 %"))
     found = bench.at(60, Signal("late", "disk", "95 %", Severity.CRITICAL))
     assert [(m.state, m.severity) for m in found] == [(State.STILL, Severity.CRITICAL)]
+    assert bench.at(61, Signal("late", "disk", "80 %")) == []
+    assert bench.at(62, Signal("late", "disk", "95 %", Severity.CRITICAL)) == []
 
 
 def test_what_lasts_shorter_than_it_must_is_not_told_at_all() -> None:
@@ -119,12 +122,13 @@ def test_what_lasts_shorter_than_it_must_is_not_told_at_all() -> None:
     assert bench.states() == [(230, State.OPENED)]
 
 
-@given(st.lists(st.integers(1, 90), min_size=4, max_size=40))
-def test_flapping_shows_at_most_two_turns_in_five_minutes(spans: list[int]) -> None:
+@settings(max_examples=50)
+@given(st.sampled_from(["late", "jumpy"]), st.lists(st.integers(1, 90), min_size=4, max_size=40))
+def test_flapping_shows_at_most_two_turns_in_five_minutes(rule: str, spans: list[int]) -> None:
     bench = Bench()
     second = 0
     for index, span in enumerate(spans):
-        bench.hold(second, second + span, *([Signal("late", "BTC")] if index % 2 == 0 else []))
+        bench.hold(second, second + span, *([Signal(rule, "BTC")] if index % 2 == 0 else []))
         second += span
     bench.hold(second, second + 700)
     turns = [at for at, state in bench.states() if state in (State.OPENED, State.RECOVERED)]
@@ -169,6 +173,14 @@ def test_a_muted_flood_is_counted_and_told_when_the_mute_ends() -> None:
     assert [message.count for message in found] == [50]
 
 
+def test_a_critical_among_what_was_muted_is_told_as_critical() -> None:
+    bench = Bench()
+    bench.mutes = [Mute("gap", (WALL_S + 10) * NS_PER_S)]
+    bench.at(0, Signal("gap", "BTC", severity=Severity.CRITICAL))
+    bench.at(1, Signal("gap", "BTC"))
+    assert [(m.severity, m.count) for m in bench.at(10)] == [(Severity.CRITICAL, 2)]
+
+
 def test_what_ended_while_it_was_muted_is_never_told() -> None:
     bench = Bench()
     bench.mutes = [Mute("down:store", (WALL_S + 50) * NS_PER_S)]
@@ -206,6 +218,9 @@ def test_a_start_with_the_clock_set_back_still_counts_on() -> None:
     bench.at(0, Signal("gap", "BTC"))
     book = resumed(bench.book, 5 * NS_PER_S)
     assert book.now_ns == bench.book.now_ns
+    later, told = step(book, RULES, [Signal("gap", "BTC")], [], 5 * NS_PER_S, 5 * NS_PER_S)
+    assert later.now_ns == book.now_ns
+    assert told == []
 
 
 SIGNALS = st.builds(
