@@ -13,6 +13,7 @@ from everytick import config
 from everytick.config import describe
 from everytick.config.fields import Setting, walk
 from everytick.config.settings import PLAIN_NAMES
+from everytick.errors import Refused
 from everytick.model.stream import Kind
 
 CANARY = "canary-7f3a9d-canary"
@@ -185,6 +186,13 @@ def test_an_open_address_needs_a_token_of_some_length(host: str) -> None:
         ({"DATABASE_URL": "mongodb://x/y"}, "store.url"),
         ({"DATABASE_URL": "ticks.db"}, "store.url"),
         ({"DATABASE_URL": "sqlite://ticks.db"}, "store.url"),
+        ({"DATABASE_URL": "postgresql:///"}, "store.url"),
+        ({"DATABASE_URL": "postgres://u:p@host"}, "store.url"),
+        ({"DATABASE_URL": "postgres://u:p@host:0/ticks"}, "store.url"),
+        ({"DATABASE_URL": "postgres://u:p@host:port/ticks"}, "store.url"),
+        ({"DATABASE_URL": "postgres://u:100%@host/ticks"}, "store.url"),
+        ({"DATABASE_URL": "postgres://u:a#b@host/ticks"}, "store.url"),
+        ({"EVERYTICK_STORE__STANDBY": "waits"}, "store.standby"),
         ({"EVERYTICK_VENUES__HYPERLIQUID__COINS": ""}, "venues.hyperliquid.coins"),
         ({"EVERYTICK_VENUES__HYPERLIQUID__COINS": ",".join(f"C{i}" for i in range(400))}, "venues.hyperliquid.coins"),
         ({"EVERYTICK_VENUES__HYPERLIQUID__CANDLE_INTERVALS": ""}, "venues.hyperliquid.candle_intervals"),
@@ -243,7 +251,7 @@ def test_a_secret_given_twice_or_as_an_empty_file_is_a_fault() -> None:
 def test_no_fault_and_no_listing_ever_shows_a_secret() -> None:
     text = f'[serve]\ntoken = ["{CANARY}"]\ntokenn = "{CANARY}"\n[alerts]\ndiscord_webhook_url = "{CANARY}"\n'
     environ = {
-        "DATABASE_URL": f"postgresql://u:{CANARY}@db/x",
+        "DATABASE_URL": f"postgresql://u:{CANARY}@db",
         "EVERYTICK_SERVE__TOKN": CANARY,
         "EVERYTICK_SERVE__HOST": "0.0.0.0",
     }
@@ -252,6 +260,19 @@ def test_no_fault_and_no_listing_ever_shows_a_secret() -> None:
     everything = msgspec.json.encode([found.shown, found.faults]).decode() + repr(found) + str(found.settings)
     everything += str(config.BadSettings(found.faults)) + "".join(map(str, found.faults))
     assert CANARY not in everything
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_server_is_a_store_and_its_password_is_shown_nowhere(scheme: str) -> None:
+    url = f"{scheme}://u:{CANARY}@db.example:5432/ticks?sslmode=require"
+    found = config.load(environ={"DATABASE_URL": url})
+    assert config.store_address(found.settings) == url
+    assert config.is_server(found.settings)
+    assert CANARY not in repr(found) + str(found.settings) + msgspec.json.encode(found.shown).decode()
+    with pytest.raises(Refused, match="on a server and not in a file") as refusal:
+        config.store_path(found.settings)
+    assert CANARY not in str(refusal.value)
+    assert config.load(environ={"DATABASE_URL": "postgresql:///ticks?host=/run/postgresql"}).faults == ()
 
 
 def test_a_right_secret_is_listed_as_three_stars() -> None:

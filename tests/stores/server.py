@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -110,12 +111,12 @@ class Server:
 
     def freeze(self, on: bool) -> None:
         """Let every process of the server stand still, or go on."""
-        for line in subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.split(
-            "\n"
-        )[1:]:
-            pid, parent = (int(part) for part in line.split()) if line.split() else (0, 0)
-            if self._process is not None and self._process.pid in (pid, parent):
-                os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
+        assert self._process is not None
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # it has ended meanwhile
+                pid, parent = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+                if self._process.pid in (pid, parent):
+                    os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
 
     def ask(self, text: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Ask as the superuser."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -36,11 +37,12 @@ class Address:
 
     def __init__(self, url: str) -> None:
         """Raises Refused, without a word of the address: its broken part may be the password."""
-        try:
+        given: dict[str, str] = {}
+        with suppress(psycopg.ProgrammingError):
             given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-        except psycopg.ProgrammingError:
-            # Its cause quotes the address and must not be chained.
-            raise Refused("not an address that PostgreSQL understands", path=SETTING, suggestion=EXAMPLE) from None
+        # Raised here, since the library's error quotes the address and must not come along as a cause.
+        if not given:
+            raise Refused("not an address that PostgreSQL understands", path=SETTING, suggestion=EXAMPLE)
         self.parameters = {**_OURS, **given, "client_encoding": "UTF8"}
         host, port = given.get("host", given.get("hostaddr", "")), given.get("port", "")
         where = host + (f":{port}" if port else "") or "the local server"

@@ -67,10 +67,12 @@ def connect(address: Address, name: str, answer_s: float) -> Patient:
     try:
         connection = Patient.connect(make_conninfo(**address.parameters), application_name=named, autocommit=True)
     except psycopg.Error as error:
-        # Not chained: the library's text may hold what the address holds.
-        raise unreachable(error, address) from None
-    connection.answer_s = answer_s
-    return connection
+        trouble = unreachable(error, address)
+    else:
+        connection.answer_s = answer_s
+        return connection
+    # Raised here, since the library's text may hold what the address holds and must not come along as a cause.
+    raise trouble
 
 
 def connect_writer(address: Address, owner: str, *, allow_unsafe: bool) -> Patient:

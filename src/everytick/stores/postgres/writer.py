@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import psycopg
 
@@ -123,6 +124,11 @@ class PostgresStore:
     def close(self) -> None:
         """End the session, and with it the lock."""
         self._is_closed = True
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            # The session's own end gives the lock back too, a moment after we have gone.
+            with suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock_all()")
         self._disconnect()
 
     def _begin(self, connection: Patient, take_over: bool) -> None:
