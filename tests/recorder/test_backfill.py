@@ -47,8 +47,8 @@ def ids_of(rig: Rig) -> set[int]:
     return {row.trade_id for row in rig.rows(BTC)}
 
 
-def once(rig: Rig, http: FakeHttp, **how: object) -> list[Left]:
-    return asyncio.run(rig.backfill({"binance": http}, **how).once())  # type: ignore[arg-type]
+def once(rig: Rig, http: FakeHttp, wanted: Wanted | None = None) -> list[Left]:
+    return asyncio.run(rig.backfill({"binance": http}, wanted=wanted).once())
 
 
 @settings(max_examples=40, deadline=None)

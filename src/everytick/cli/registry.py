@@ -25,6 +25,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("serve", "everytick.cli.run:serve", "Answer over HTTP from the store."),
     Command("gaps", "everytick.cli.ledger:gaps", "List what is known to be missing, and what was proved lossless."),
     Command("coverage", "everytick.cli.ledger:coverage", "Is this range complete? Yes or no, with the evidence."),
+    Command("backfill", "everytick.cli.backfill:backfill", "Close open gaps from the venues' history and the archive."),
+    Command("audit", "everytick.cli.backfill:audit", "Compare what is held with what the venues say happened."),
     Command("verify", "everytick.cli.tape_commands:verify", "Check every byte of the tape."),
     Command("replay", "everytick.cli.tape_commands:replay", "Print the tape's events, decoded afresh."),
     Command("rebuild", "everytick.cli.tape_commands:rebuild", "Build the store again from the tape, and compare."),

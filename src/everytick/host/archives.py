@@ -21,7 +21,7 @@ class FolderArchive:
     def __init__(self, folder: Path) -> None:
         """Raises Refused where there is no such folder."""
         if not folder.is_dir():
-            raise Refused("there is no such folder", path="archive", value=str(folder))
+            raise Refused(f"there is no folder {folder}", path="archive", value=str(folder))
         self._folder = folder
         self.where = str(folder)
 

@@ -73,7 +73,7 @@ class ArchiveImport:
 
     def has(self, stream: Stream) -> bool:
         """Whether the archive may know the stream's past: it has trades alone."""
-        return stream.venue == self._dialect.NAME and stream.kind is Kind.TRADES
+        return has_files_of(self._dialect, stream)
 
     async def fill(self, gaps: Sequence[Gap]) -> str:
         """Put everything that the archive has of these gaps on the tape, oldest hour first.
@@ -206,6 +206,11 @@ class ArchiveImport:
             self._source = self._tape.connect(self._dialect.NAME, "archive", where)
         self._tape.append(self._source, kind, payload)
         self._wake_committer()
+
+
+def has_files_of(dialect: ArchiveDialect, stream: Stream) -> bool:
+    """Whether an archive holds the stream: trades of its venue alone."""
+    return stream.venue == dialect.NAME and stream.kind is Kind.TRADES
 
 
 def _spans(gaps: Sequence[Gap]) -> dict[Stream, list[Span]]:

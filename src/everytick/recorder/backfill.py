@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from everytick.core.pacing import Backoff, Priority
+from everytick.errors import Retryable
 from everytick.model.control import Asked, Connected, Judged, RequestFailed, control_payload, reply_payload
 from everytick.model.frame import FrameKind, Source
 from everytick.model.ledger import Gap, GapState
@@ -118,12 +119,20 @@ class Backfill:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        is_reopened = False
         while True:
-            if not await self.step():
-                await self._clock.sleep(LOOK_S)
+            try:
+                is_reopened = is_reopened or await self.reopen() >= 0
+                if await self.step():
+                    continue
+            except Retryable as trouble:
+                # The store is away: the projector says so and waits for it too. Nothing is lost by waiting here.
+                self.progress.working_on = str(trouble)
+            await self._clock.sleep(LOOK_S)
 
     async def once(self) -> list[Left]:
         """Work until nothing more can be closed now; what is left, and why. Venues that are away are not waited for."""
+        await self._until_applied()
         while await self.step() or await self._waited():
             pass  # each step waits for its own work
         return [_left(gap, self._reasons) for gap in (await self._look()).gaps]

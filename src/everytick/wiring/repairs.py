@@ -90,7 +90,6 @@ class Repairs:
     async def run(self) -> None:
         """Repair until cancelled."""
         try:
-            await self._backfill.reopen()
             await self._backfill.run()
         finally:
             await self._http.close()
