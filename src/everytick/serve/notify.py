@@ -1,8 +1,6 @@
 """How a message is said on Discord, to a Telegram chat and to a webhook of one's own, over ports.Http.
 
-HTTP directly and not through Apprise: it reports a failure as a bare False, without the status and the Retry-After
-by which a delivery decides what to do next; it posts to fixed hosts, so nothing of it can be proved on loopback; and
-it brings ten packages for three POST requests.
+HTTP directly and not through Apprise, for the reasons in docs/decisions/0002-alerts.md.
 """
 
 from __future__ import annotations
