@@ -115,7 +115,7 @@ class Monitor:
         self._marks: deque[tuple[int, int]] = deque()
         self._started_ns = 0
         self._spoilt_ns = 0
-        self._looked_ns = 0
+        self._looked_ns = self._now_ns = 0
 
     def know(self, habits: Mapping[str, Expectation]) -> None:
         """Take over habits of streams that have shown none of their own yet."""
@@ -130,19 +130,23 @@ class Monitor:
         if not self._started_ns:
             self._started_ns = mono_ns
         # What is new now may have waited since the last look, or since the loop last showed life.
-        earliest_ns = min(self._looked_ns or mono_ns, self._numbers.get("beat", (0, mono_ns))[1])
-        self._looked_ns = mono_ns
-        beat_ns = self.moved("beat", progress.loop_beats, mono_ns)
-        commit_ns = self.moved("commit", (progress.last_commit_ns, progress.offset_durable), mono_ns)
-        apply_ns = self.moved("apply", (progress.last_apply_ns, progress.offset_applied), mono_ns)
+        looked_ns, self._looked_ns = self._looked_ns or mono_ns, mono_ns
+        earliest_ns = min(looked_ns, self._numbers.get("beat", (0, mono_ns))[1])
+        # Whoever was not watched for a while may have moved at any time in it: only the next look can tell.
+        self._now_ns = mono_ns if mono_ns - looked_ns <= DELAY_NS_MAX else looked_ns
+        beat_ns = self.moved("beat", progress.loop_beats)
+        commit_ns = self.moved("commit", (progress.last_commit_ns, progress.offset_durable))
+        apply_ns = self.moved("apply", (progress.last_apply_ns, progress.offset_applied))
         lag_ns = self._lag(max(progress.offset_received, progress.offset_durable), progress.offset_applied, earliest_ns)
         if (lag_ns and mono_ns - lag_ns > DELAY_NS_MAX) or mono_ns - commit_ns > DELAY_NS_MAX:
             self._spoilt_ns = mono_ns
+        if self._now_ns != mono_ns:
+            self._spoilt_ns = mono_ns
         for name, line in list(progress.connections.items()):
-            self._look_at_line(name, line, mono_ns)
+            self._look_at_line(name, line, self._now_ns)
         newest = progress.newest.copy()
         for key, name in self.streams.items():
-            self._look_at_stream(key, name, newest.get(key), mono_ns)
+            self._look_at_stream(key, name, newest.get(key), self._now_ns)
         lines = {
             n: LineSeen(s.is_up, s.changed_ns, s.spoke_ns, s.all.silent_ns, s.all.expected.bound_ns)
             for n, s in self._lines.items()
@@ -155,13 +159,13 @@ class Monitor:
         mean_ns = int(expected.mean_s * NS_PER_S) if expected.is_known else 0
         return StreamSeen(self.streams[key], habit.is_heard, habit.silent_ns, expected.bound_ns, mean_ns)
 
-    def moved(self, name: str, value: object, mono_ns: int) -> int:
+    def moved(self, name: str, value: object) -> int:
         """When this number last changed; a name is one number for ever."""
         before = self._numbers.get(name)
         if before is not None and before[0] == value:
             return before[1]
-        self._numbers[name] = (value, mono_ns)
-        return mono_ns
+        self._numbers[name] = (value, self._now_ns)
+        return self._now_ns
 
     def _lag(self, received: int, applied: int, mono_ns: int) -> int:
         """Since when, at the earliest, the oldest frame that is not applied is here; 0 if all are applied."""

@@ -30,6 +30,9 @@ EXIT_STOP_TOO_LONG = 70
 # A wall clock that moved against the other one by more than this between two looks was set.
 CLOCK_STEP_NS_MIN = NS_PER_S
 
+# Two looks that lie further apart than this were not the watchdog's choice.
+UNWATCHED_NS_MIN = 3 * NS_PER_S
+
 
 async def beat(progress: Progress, clock: Clock, received: Callable[[], int]) -> None:
     """The event loop's sign of life, for ever; with it comes the next offset that `received` would give."""
@@ -67,6 +70,7 @@ class Watchdog:
         self._stopping_ns = 0
         self._cases: dict[str, _Case] = {}
         self._fed = (0, 0)
+        self._watched_ns = self.seen.mono_ns
         self._offset_ns = self.clock.wall_ns() - self.clock.mono_ns()
         self._loop_thread = 0
         self._ending = threading.Event()
@@ -114,6 +118,8 @@ class Watchdog:
     def look(self) -> None:
         """One look, and what follows from it."""
         now_ns = self.clock.mono_ns()
+        if now_ns - self.seen.mono_ns > UNWATCHED_NS_MIN:
+            self._watched_ns = now_ns
         seen = self.seen = self.monitor.look(self.progress, now_ns)
         self._look_at_clock()
         if self.stacks is not None and self.stacks.was_dumped_by_signal():
@@ -122,8 +128,10 @@ class Watchdog:
             self._end_in_time(now_ns)
             return
         bound_ns = int(self.settings.wedge_s * NS_PER_S)
-        for worker in self._workers(seen, now_ns):
-            self._judge(worker, wedged(worker, bound_ns), now_ns, bound_ns)
+        # Time in which nobody watched (a stopped process, a machine that slept) is held against nobody.
+        if now_ns - self._watched_ns > bound_ns:
+            for worker in self._workers(seen, now_ns):
+                self._judge(worker, wedged(worker, bound_ns), now_ns, bound_ns)
         if self.is_ready and self._is_moving(seen, now_ns):
             self.systemd.tell("WATCHDOG=1")
 
@@ -145,7 +153,7 @@ class Watchdog:
         loop_ns = now_ns - seen.beat_mono_ns
         workers = [Worker("loop", True, loop_ns, loop_ns, 0, waits_for(modules_of(self._loop_thread)))]
         if "committer" in self.threads:
-            tries_ns = self.monitor.moved("tries", progress.commit_tries, now_ns)
+            tries_ns = self.monitor.moved("tries", progress.commit_tries)
             waits = progress.offset_appended > progress.offset_durable or progress.bytes_pending > 0
             # The committer itself publishes what waits; one that looks no more cannot say that anything does.
             backlog_ns = now_ns - seen.commit_mono_ns if waits or now_ns - seen.commit_mono_ns > NS_PER_S else 0
@@ -154,7 +162,7 @@ class Watchdog:
                 self._worker("committer", idle_ns, backlog_ns, now_ns - spoke_ns, bool(progress.tape_trouble))
             )
         if "projector" in self.threads:
-            durable_ns = self.monitor.moved("durable", progress.offset_durable, now_ns)
+            durable_ns = self.monitor.moved("durable", progress.offset_durable)
             waits = progress.offset_durable > progress.offset_applied
             backlog_ns = now_ns - seen.lag_mono_ns if seen.lag_mono_ns and waits else 0
             idle_ns = now_ns - seen.apply_mono_ns

@@ -47,7 +47,7 @@ class WatchFacts:
         """The wall clock was set by so much while we ran. Ages and health do not depend on it; receive times do."""
         self._meter.count("clock_steps_total", 1)
 
-    @fact("warning", "trading_armed")
+    @fact("info", "trading_armed")
     def trading_switched(self, state: str, who: str, reason: str) -> None:
         """The kill switch stands differently now. Who, when and why is on record in switch.jsonl."""
         self._meter.set("trading_armed", 1 if state == "armed" else 0)
