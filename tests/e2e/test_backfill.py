@@ -46,6 +46,8 @@ def test_five_hundred_deletions_are_named_exactly_and_backfill_closes_exactly_th
     assert (before["ids"]["unnamed"], before["ids"]["misnamed"], before["recovered"]) == (0, 0, 0)
     assert after["recovered"] == before["dropped"] > 500
     assert (after["ids"]["missing"], after["ids"]["holes"], after["ids"]["holes_marked"]) == (20, 20, 20)
+    assert told["told_by_venue"]["clean"] is told["told_by_venue"]["complete"] is True
+    assert told["told_by_venue"]["streams"][0]["compared"] == after["stored"]
     assert {gap["state"] for gap in after["gaps"]} == {"closed", "permanent"}
     assert {gap["cause"] for gap in after["gaps"] if gap["state"] == "permanent"} == {"hole_at_venue"}
 

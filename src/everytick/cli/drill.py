@@ -14,6 +14,7 @@ from everytick.cli.exits import Exit
 from everytick.cli.session import world
 from everytick.errors import Refused
 from everytick.host import loop
+from everytick.recorder.audit import AuditReport
 from everytick.sim.oracle import Audit
 from everytick.sim.recordings import Recording
 from everytick.sim.registry import SIMULATED, Loss
@@ -50,12 +51,15 @@ def drill(
         raise Refused(f"{venue} has no ids that could tell", path="--drop", value=drop, suggestion="leave it out")
     recordings = [simulated.read(path) for path in files]
     with tempfile.TemporaryDirectory(prefix="everytick-drill-") as scratch:
-        before, audit = loop.run(_drill(venue, recordings, keep or scratch, speed, loss))
+        before, told, audit = loop.run(_drill(venue, recordings, keep or scratch, speed, loss))
     is_good = audit.exact and (before is None or (before.exact and _is_repaired(audit)))
+    is_good = is_good and (told is None or (told.clean and told.complete))
     if json:
-        found = {"streams": audit.streams, "exact": audit.exact}
+        found: dict[str, object] = {"streams": audit.streams, "exact": audit.exact}
         if before is not None:
             found |= {"before": {"streams": before.streams, "exact": before.exact}, "repaired": _is_repaired(audit)}
+        if told is not None:
+            found["told_by_venue"] = told
         say_json(found)
     else:
         if before is not None:
@@ -63,6 +67,9 @@ def drill(
             say_audit(before, lists_gaps=False)
             say("after backfill from the venue's history:")
         say_audit(audit)
+        if told is not None:
+            compared = sum(stream.compared for stream in told.streams)
+            say(f"{compared} trades read again from the venue: {'nothing differs' if told.clean else 'DIFFERENT'}")
         say(verdict(audit), style="bold green" if audit.exact else "bold red")
         if before is not None and not _is_repaired(audit):
             say("backfill did NOT close every gap that the venue could tell of", style="bold red")
@@ -81,8 +88,8 @@ def _is_repaired(audit: Audit) -> bool:
 
 async def _drill(
     venue: str, recordings: list[Recording], folder: str, speed: float, loss: Loss
-) -> tuple[Audit | None, Audit]:
-    """The audit before backfill, where the venue keeps a history by id, and the one at the end."""
+) -> tuple[Audit | None, AuditReport | None, Audit]:
+    """The audit before backfill, the venue's own word after it (both where it keeps a history by id), and the end."""
     here = world(None, is_quiet=True)
     simulated = SIMULATED[venue]
     sim = simulated.play(recordings, speed, loss)
@@ -100,4 +107,4 @@ async def _drill(
     )
     rehearsal = Rehearsal(settings, venue, sim, here.ports, here.telemetry, repairs=simulated.can_lose)
     audit = await rehearsal.run(for_s=None)
-    return rehearsal.before, audit
+    return rehearsal.before, rehearsal.told, audit

@@ -12,6 +12,8 @@ from everytick.config import Settings, store_address
 from everytick.config.settings import HyperliquidSettings
 from everytick.model.secret import Secret
 from everytick.model.stream import Kind, Stream
+from everytick.recorder.audit import AuditReport
+from everytick.recorder.looking import Wanted
 from everytick.serve.alerts.settings import AlertSettings
 from everytick.sim.oracle import Audit, audit
 from everytick.sim.registry import SimulatedVenue
@@ -22,6 +24,7 @@ from everytick.venues.protocol import Rule
 from everytick.venues.registry import VENUES
 from everytick.wiring.parts import Ports
 from everytick.wiring.process import Process
+from everytick.wiring.repair_job import audit as audit_store
 
 PAGE_ROWS = 5_000
 GAPS_MAX = 1_000_000
@@ -83,6 +86,8 @@ class Rehearsal:
         """`repairs`: once the venue is quiet, close gaps from its history; `before` is then the audit before that."""
         self.sim = sim
         self.before: Audit | None = None
+        self.told: AuditReport | None = None  # what the venue itself says of the record after that
+        self._world = settings, ports, telemetry
         self._repairs = repairs
         self._venue = venue
         self._settings = settings
@@ -137,6 +142,8 @@ class Rehearsal:
             await self._clock.sleep(LOOK_S)
         before = self._audit()
         await self.process.repairs().once()
+        settings, ports, telemetry = self._world
+        self.told = await audit_store(settings, ports, telemetry, Wanted())
         return before
 
     async def _end_after(self, for_s: float | None) -> None:
