@@ -132,23 +132,9 @@ _TABLE: tuple[Rule, ...] = (
         cooldown_s=15 * MINUTE,
         times_min=100,
     ),
-    _condition(
-        "clock_offset",
-        WARNING,
-        "the fact `clock_stepped`",
-        "the machine's clock is wrong",
-        (),
-        hold_s=MINUTE,
-    ),
-    _condition(
-        "vault_zero",
-        WARNING,
-        "the fact `vault_zero`: a vault read zero three times",
-        "a vault reads zero: its address may have changed",
-        (HOUR,),
-        hold_s=15 * MINUTE,
-        cooldown_s=HOUR,
-    ),
+    _event("clock_offset", WARNING, "the fact `clock_stepped`", "the machine's clock was set"),
+    # Told once by its fact, until the vault holds something again: an edge, whose end nobody tells.
+    _event("vault_zero", WARNING, "the fact `vault_zero`: zero three times", "a vault reads zero", cooldown_s=HOUR),
     _event(
         "trading", WARNING, "the facts `trading_switched` and `switch_unreadable`", "the kill switch stands differently"
     ),
