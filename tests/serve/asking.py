@@ -12,7 +12,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from everytick.model.event import Candle, CandleState, PlacedTrade, Side, Trade
+from everytick.model.event import (
+    AssetContext,
+    Candle,
+    CandleState,
+    PlacedTrade,
+    Side,
+    Trade,
+    VaultPosition,
+    VaultPositions,
+)
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval, Seam, Verdict
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_MS
@@ -20,7 +29,7 @@ from everytick.serve.app import Api
 from everytick.serve.route import AnyRoute
 from everytick.serve.sources import Sources
 from everytick.stores.memory import MemoryStore
-from everytick.stores.protocol import Batch, PlacedCandle, Quarantined, Store, placed_trade
+from everytick.stores.protocol import Batch, Mid, Placed, PlacedCandle, Quarantined, Store, placed_trade
 from everytick.supervise.progress import Progress
 from everytick.supervise.switch import SwitchState, Trading, checked, initial
 
@@ -28,6 +37,9 @@ BTC = Stream("hyperliquid", Kind.TRADES, "BTC")
 ETH = Stream("hyperliquid", Kind.TRADES, "ETH")
 PURR = Stream("hyperliquid", Kind.TRADES, 'PURR/"U,SDC')
 BARS = Stream("hyperliquid", Kind.CANDLES, "BTC", "5m")
+CONTEXTS = Stream("hyperliquid", Kind.CONTEXTS, "BTC")
+VAULTS = Stream("hyperliquid", Kind.VAULTS, "BTC")
+MIDS = Stream("hyperliquid", Kind.MIDS, "BTC")
 BARS_1H = Stream("hyperliquid", Kind.CANDLES, "BTC", "1h")
 T0_MS = 1_757_000_000_000
 NOW_NS = (T0_MS + 60_000) * NS_PER_MS
@@ -126,6 +138,16 @@ def candle(stream: Stream, ts_ms: int) -> PlacedCandle:
     return PlacedCandle(made, 0, ts_ms * NS_PER_MS)
 
 
+def context(ts_ms: int) -> Placed:
+    made = AssetContext(CONTEXTS, *[Decimal("1.50")] * 3, None, Decimal(2), None, None, None)
+    return Placed(made, 4, ts_ms * NS_PER_MS)
+
+
+def vaults(ts_ms: int) -> Placed:
+    position = VaultPosition("0xa", ts_ms * NS_PER_MS, Decimal("-1.50"), Decimal("-150.0"), Decimal(7))
+    return Placed(VaultPositions(VAULTS, ts_ms * NS_PER_MS, (position,)), 5, ts_ms * NS_PER_MS)
+
+
 def cover(stream: Stream, from_ms: int, to_ms: int, verdict: Cover, offset: int = 0) -> Interval:
     return Interval(stream, from_ms * NS_PER_MS, to_ms * NS_PER_MS, verdict, offset)
 
@@ -182,7 +204,9 @@ def filled_store() -> MemoryStore:
         Batch(
             0,
             9,
-            streams=[BTC, ETH, PURR, BARS, BARS_1H],
+            streams=[BTC, ETH, PURR, BARS, BARS_1H, CONTEXTS, VAULTS, MIDS],
+            events=[context(T0_MS), vaults(T0_MS)],
+            mids=[Mid(MIDS, T0_MS * NS_PER_MS, 6, Decimal("105.50"))],
             trades=[
                 trade(stream, T0_MS + step, 1_000 * step + index)
                 for step in range(3)
