@@ -262,7 +262,7 @@ def test_a_clock_that_was_set_is_told_once() -> None:
     assert b'"step_s":-3600.0' in dog.log.getvalue()
 
 
-def test_the_watchdog_outlives_its_own_mistakes(tmp_path: Path) -> None:
+def test_the_watchdog_outlives_its_own_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     dog = Dog()
     looks = []
 
@@ -275,9 +275,10 @@ def test_the_watchdog_outlives_its_own_mistakes(tmp_path: Path) -> None:
         dog.dog._ending.set()
         return look(progress, mono_ns)
 
-    dog.dog.monitor.look = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(dog.dog.monitor, "look", fail)
     dog.dog.start()
-    dog.dog._thread.join(10)  # type: ignore[union-attr]
+    assert dog.dog._thread is not None
+    dog.dog._thread.join(10)
     assert len(looks) == 3
     assert dog.count("watchdog_failed") == 1  # the second line like it is held back
 

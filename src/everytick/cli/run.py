@@ -11,6 +11,7 @@ from everytick.cli.console import ConfigOption, say
 from everytick.cli.exits import Exit
 from everytick.cli.session import World, world
 from everytick.host import loop
+from everytick.supervise.progress import Progress
 from everytick.wiring.parts import streams_of
 from everytick.wiring.process import Process
 from everytick.wiring.views import View
@@ -61,8 +62,20 @@ def _process(here: World, for_: str | None, *, projects: bool, serves: bool) -> 
             say(f"recovered: {process.recovery}", style="yellow")
 
     loop.run(process.run(for_s=times.seconds(for_, option="--for"), on_ready=ready))
-    say(f"stopped: durable to offset {process.progress.offset_durable}, applied to {process.progress.offset_applied}")
+    say(_stopped(process.progress, projects=projects))
     return Exit.OK
+
+
+def _stopped(progress: Progress, *, projects: bool) -> str:
+    """What a graceful end has done."""
+    tape = f"stopped: the tape has every frame received, to offset {progress.offset_durable}"
+    if not projects:
+        return tape
+    left = progress.offset_durable - progress.offset_applied
+    store = (
+        f"the store has all of it but {left} frames, which it takes at the next start" if left else "so has the store"
+    )
+    return f"{tape}; {store}"
 
 
 def _view(here: World, for_: str | None, *, projects: bool, serves: bool) -> int:

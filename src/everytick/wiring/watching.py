@@ -80,9 +80,13 @@ class Watch:
 
         `received` is the next offset that a frame would get; 0 in a process that records nothing.
         """
-        self.dog.stacks = Stacks(self._folder)
+        try:
+            self.dog.stacks = Stacks(self._folder)
+        except OSError:
+            self.dog.stacks = None  # a folder that cannot be used: the start itself is about to say so
         if heeds_signals:
-            self.dog.stacks.dump_on_signal()
+            if self.dog.stacks is not None:
+                self.dog.stacks.dump_on_signal()
             self._signals = Signals(self._tree.stop, self.dog.stopping, self.dog.is_loop_wedged)
             self._signals.take()
         self.dog.start()
