@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ from everytick.telemetry import Telemetry
 
 LOOK_S = 0.5
 EXIT_GAVE_UP = 1  # after N failed recoveries: whoever starts the process starts it again
+
+# A process beyond help is in no hurry: a second later it is started again all the same.
+LAST_WORDS_S = 1.0
 EXIT_STOP_TOO_LONG = 70
 # A wall clock that moved against the other one by more than this between two looks was set.
 CLOCK_STEP_NS_MIN = NS_PER_S
@@ -50,6 +54,12 @@ class _Case:
     tried_ns: int
 
 
+def leave_after_last_words(code: int) -> None:
+    """End the process hard, once the alerts have had time to write down and send why: they look four times a second."""
+    time.sleep(LAST_WORDS_S)
+    os._exit(code)
+
+
 @dataclass
 class Watchdog:
     """Made before anything starts and started first, so that a start which hangs is seen as well."""
@@ -62,7 +72,7 @@ class Watchdog:
     stacks: Stacks | None = None
     systemd: Systemd = field(default_factory=Systemd)
     threads: Mapping[str, OwnedThread] = field(default_factory=dict)
-    leave: Callable[[int], None] = os._exit
+    leave: Callable[[int], None] = leave_after_last_words
 
     def __post_init__(self) -> None:
         self.seen = self.monitor.look(self.progress, self.clock.mono_ns())
