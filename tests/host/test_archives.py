@@ -1,10 +1,11 @@
-"""Archives of files: the bucket's requests say who pays, and a file that is not there is told from a bucket that is not."""
+"""Archives of files: requests say who pays, and a file that is not there is told from a bucket that is not."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -15,7 +16,7 @@ pytest.importorskip("obstore", reason="obstore (the extra `archive`) is not inst
 
 
 class _Bucket(BaseHTTPRequestHandler):
-    asked: list[tuple[str, str | None]] = []
+    asked: ClassVar[list[tuple[str, str | None]]] = []
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("x-amz-request-payer")))
