@@ -99,6 +99,7 @@ def _judge(candle: Candle, before: tuple[Values, CandleState] | None) -> Judged:
 
 
 def values_of(candle: Candle) -> Values:
+    """What two tellings of one candle must agree on."""
     return (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.trade_count)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from everytick.core import sequence, vaults
+from everytick.core import sequence
 from everytick.core.sequence import CAUSE_RESTART, Judgement, Place, StreamState
 from everytick.errors import Fatal
 from everytick.model.control import Compared, Covered, Disconnected, Judged, RequestFailed, Subscribed
@@ -27,15 +27,13 @@ from everytick.model.event import (
     RecentTrades,
     Refusal,
     Trade,
-    VaultPositions,
     VaultState,
 )
 from everytick.model.frame import Frame, FrameKind
 from everytick.model.ledger import GapState
 from everytick.model.stream import Kind, Stream, parse_stream
-from everytick.recorder import crosscheck
-from everytick.recorder.bars import Bars, Outcome, values_of, words
 from everytick.recorder.known import KnownTrades
+from everytick.recorder.polled import Brought, Polled
 from everytick.recorder.repair import Repairs
 from everytick.recorder.runs import take_run
 from everytick.recorder.sift import sift
@@ -91,8 +89,8 @@ class Pipeline:
         self._unstorable = unstorable
         self._known: dict[Stream, KnownTrades] = {}
         self._repairs = Repairs(self._store)
-        self._bars = Bars(self._store)
         self._states = {parse_stream(key): _state.decode(text) for key, text in self._store.states().items()}
+        self._polled = Polled(self._store, self._states)
 
     def apply(self, frames: Sequence[Frame], offset_from: int, offset_to: int) -> Batch:
         """What the frames of [offset_from, offset_to) change. Frames missing in that range are damage.
@@ -266,7 +264,7 @@ class Pipeline:
         if trades:
             self._trades(venue, frame, trades)
         for stream, candles in bars.items():
-            self._bars_of(frame, stream, candles)
+            self._bars_of(venue, frame, stream, candles)
         for answer in answers:
             self._repairs.answered(answer, Place(frame.offset, frame.source.epoch, frame.ts_recv_ns), self._batch)
         for refusal in decoded.refusals:
@@ -344,7 +342,7 @@ class Pipeline:
 
     def _other(self, venue: Venue, frame: Frame, event: Event) -> None:
         if isinstance(event, Candle):
-            self._candle(frame, event)
+            self._candle(venue, frame, event)
         elif isinstance(event, MidPrices):
             self._mids(frame, event)
         elif isinstance(event, Notice):
@@ -357,13 +355,13 @@ class Pipeline:
             else:
                 self._counts["contexts_aside"] += 1  # an answer holds those of every instrument
         elif isinstance(event, VaultState):
-            self._vault(frame, event)
+            self._bring(venue, frame, self._polled.vault(frame, event))
         elif isinstance(event, RecentTrades):
             self._recent(venue, frame, event)
         else:
             raise Fatal(f"{venue.NAME} decoded a {type(event).__name__} outside its trades")
 
-    def _candle(self, frame: Frame, candle: Candle) -> None:
+    def _candle(self, venue: Venue, frame: Frame, candle: Candle) -> None:
         stream = candle.stream
         state = self._states.get(stream)
         if state is None:
@@ -373,7 +371,7 @@ class Pipeline:
             self._counts["candles_aside"] += 1
             return
         if state.candle is not None and candle.ts_open_ns < state.candle.ts_open_ns:
-            self._bars_of(frame, stream, [candle])
+            self._bars_of(venue, frame, stream, [candle])
             return
         place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
         candles, judgement = sequence.judge_candle(stream, state, candle, place)
@@ -382,62 +380,33 @@ class Pipeline:
         self._found(stream, judgement)
         self._grown.add(stream)
 
-    def _bars_of(self, frame: Frame, stream: Stream, candles: list[Candle]) -> None:
-        """Candles beside the stream: the venue's history, or late ones."""
-        state = self._states.get(stream)
-        if state is None:
-            self._refuse_unasked(frame, stream, len(candles))
-            return
-        for index, judged in enumerate(self._bars.judge(stream, state, candles, frame.ts_recv_ns, self._candles)):
-            self._counts[f"candles_{judged.outcome.value}"] += 1
-            if judged.outcome in (Outcome.ASIDE, Outcome.CONFIRMED):
-                continue
-            candle = judged.candle
-            self._candles[(stream, candle.ts_open_ns)] = PlacedCandle(candle, frame.offset, frame.ts_recv_ns)
-            if judged.before is not None:
-                value = f"at {candle.ts_open_ns}: was {words(judged.before)}, is {words(values_of(candle))}"
-                self._refuse(frame, Refusal(index, "candle_revised", stream.key, value))
-
-    def _vault(self, frame: Frame, told: VaultState) -> None:
-        for stream, state in self._states.items():
-            if stream.kind is not Kind.VAULTS or stream.venue != told.venue or state.epoch != frame.source.epoch:
-                continue
-            snapshot, is_spread = vaults.take_part(stream, state, told)
-            self._touched.add(stream)
-            if is_spread:
-                self._counts["vaults_spread"] += 1
-            if snapshot is not None:
-                self._vaults(frame, stream, state, snapshot)
-
-    def _vaults(self, frame: Frame, stream: Stream, state: StreamState, snapshot: VaultPositions) -> None:
-        self._batch.events.append(Placed(snapshot, frame.offset, frame.ts_recv_ns))
-        for vault in vaults.count_zeros(state, snapshot.positions):
-            self._counts["vaults_zero"] += 1
-            self.vaults_zero.append((stream.key, vault, frame.offset))
-        if state.awaits_first:
-            place = Place(frame.offset, state.epoch, frame.ts_recv_ns)
-            at_ns = snapshot.ts_event_ns
-            self._found(stream, sequence.judge_first(stream, state, at_ns, at_ns, -1, place))
+    def _bars_of(self, venue: Venue, frame: Frame, stream: Stream, candles: list[Candle]) -> None:
+        if stream in self._states:
+            self._bring(venue, frame, self._polled.bars(frame, stream, candles, self._candles))
         else:
-            sequence.advance(state, snapshot.ts_event_ns)
-        self._grown.add(stream)
+            self._refuse_unasked(frame, stream, len(candles))
 
     def _recent(self, venue: Venue, frame: Frame, recent: RecentTrades) -> None:
-        state = self._states.get(recent.stream)
-        if state is None:
+        if recent.stream in self._states:
+            known = self._known_of(recent.stream)
+            self._bring(venue, frame, self._polled.recent(recent, known, self._batch))
+        else:
             self._refuse_unasked(frame, recent.stream, len(recent.trades))
-            return
-        known = self._known_of(recent.stream)
-        for one in crosscheck.check(recent, state, known, self._store, self._batch):
-            self._counts[f"audit_{one.standing.value}"] += 1
-            if one.standing in (crosscheck.Standing.HELD, crosscheck.Standing.OUTSIDE):
-                continue
-            told = crosscheck.values_of(one.trade)
-            held = f"held {one.held}" if one.held else "not held"
-            value = f"trade {one.trade.trade_id} at {one.trade.ts_event_ns}: {held}, told {told}"
-            self._refuse(frame, Refusal(one.index, "audit_mismatch", recent.stream.key, value))
-            if one.standing is crosscheck.Standing.MISSING:
-                self._trades(venue, frame, [one.trade])
+
+    def _bring(self, venue: Venue, frame: Frame, brought: Brought) -> None:
+        self._counts.update(brought.counts)
+        for placed in brought.candles:
+            self._candles[(placed.candle.stream, placed.candle.ts_open_ns)] = placed
+        self._batch.events.extend(brought.snapshots)
+        for refusal in brought.refusals:
+            self._refuse(frame, refusal)
+        if brought.trades:
+            self._trades(venue, frame, brought.trades)
+        for stream, judgement in brought.judgements:
+            self._found(stream, judgement)
+        self._touched |= brought.touched
+        self._grown |= brought.grown
+        self.vaults_zero += [(stream.key, vault, frame.offset) for stream, vault in brought.zeros]
 
     def _mids(self, frame: Frame, event: MidPrices) -> None:
         kept = 0
