@@ -24,6 +24,7 @@ RECENT_TRADES = 10  # all that REST ever gives, newest first
 CANDLES_MAX = 5_000
 BODY_BYTES_MAX = 64 * 1024
 _LIGHT = frozenset(("l2Book", "allMids", "exchangeStatus", "clearinghouseState"))  # weight 2; everything else 20
+_ITEMS_PER_WEIGHT = {"recentTrades": 20, "candleSnapshot": 60}
 
 
 class _CandleRequest(msgspec.Struct):
@@ -78,7 +79,14 @@ class Info:
             answer = respond(ask.type, ask.coin, ask.req, self._feed.views, self._feed.now_ms)
         if answer is None:
             return _refusal(422, "Failed to deserialize the JSON body into the target type")
+        self._charge(ask.type, answer)
         return self._spoilt(request, answer)
+
+    def _charge(self, kind: str, answer: bytes) -> None:
+        """docs: rate-limits-and-user-limits. Long answers cost more: known only once they are made."""
+        if kind in _ITEMS_PER_WEIGHT and self._traits.info_weight_per_minute:
+            items = len(msgspec.json.decode(answer, type=list[msgspec.Raw]))
+            self._weights.append((self._clock.mono_ns(), -(-items // _ITEMS_PER_WEIGHT[kind])))
 
     def _spoilt(self, request: web.Request, answer: bytes) -> web.Response:
         dice, traits = (self._faults.random(), self._faults.random(), self._faults.random()), self._traits
