@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import msgspec
 
 from everytick.model.control import Asked, parse_reply, reply_payload
-from everytick.model.event import Answered, Decoded, Event, Side, Trade
+from everytick.model.event import Answered, Decoded, Event, PlacedTrade, Side, Trade
 from everytick.model.frame import Frame, FrameKind
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import ns_from_ms
+from everytick.stores.protocol import placed_trade
 from everytick.venues.protocol import Rule
 
 STREAM = Stream("dense", Kind.TRADES, "X")
@@ -39,6 +40,21 @@ def _decode(frame: Frame) -> Decoded:
         for trade_id, ms in msgspec.json.decode(body, type=list[tuple[int, int]])
     ]
     return Decoded(trades + answers, [])
+
+
+def trade_run(frames: Sequence[Frame], start: int, stop: int, found: dict[Stream, list[PlacedTrade]]) -> int:
+    """See venues.protocol.TradeRuns."""
+    for at in range(start, stop):
+        frame = frames[at]
+        if frame.kind is not FrameKind.MESSAGE or frame.source is not frames[start].source:
+            return at
+        trades = [
+            placed_trade(event, frame.offset, frame.ts_recv_ns)
+            for event in _decode(frame).events
+            if isinstance(event, Trade)
+        ]
+        found.setdefault(STREAM, []).extend(trades)
+    return stop
 
 
 DENSE = SimpleNamespace(NAME="dense", SEQUENCING={Kind.TRADES: Rule.DENSE}, decode=_decode)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from everytick.recorder.pipeline import Pipeline
 from everytick.recorder.repair import CAUSE_HOLE
 from everytick.stores.memory import MemoryStore
 from everytick.stores.protocol import RowQuery
-from tests.recorder.dense import DENSE, STREAM, message, reply
+from tests.recorder.dense import DENSE, STREAM, message, reply, trade_run
 from tests.recorder.wire import NOW_MS, Tape, cut_into
 
 
@@ -35,12 +36,13 @@ class DenseTape(Tape):
         self.put(FrameKind.REPLY, reply(held, first_id, last_id))
 
 
-def project(batches: Sequence[Sequence[Frame]], *, restart: bool = False) -> MemoryStore:
+def project(batches: Sequence[Sequence[Frame]], *, restart: bool = False, takes_runs: bool = True) -> MemoryStore:
     store = MemoryStore()
-    pipeline = Pipeline({"dense": DENSE}, store)
+    runs = {"dense": trade_run} if takes_runs else {}
+    pipeline = Pipeline({"dense": DENSE}, store, runs)
     for batch in batches:
         if restart:
-            pipeline = Pipeline({"dense": DENSE}, store)
+            pipeline = Pipeline({"dense": DENSE}, store, runs)
         store.apply(pipeline.apply(batch, batch[0].offset, batch[-1].offset + 1))
     return store
 
@@ -166,6 +168,36 @@ def test_the_ledger_names_exactly_the_deleted_ids_and_history_closes_exactly_tho
     assert all(before.to_ns <= after.from_ns for before, after in pairwise(covers))
     whole = list(store.reader().dump())
     assert list(project(cut_into(tape.frames, sizes), restart=True).reader().dump()) == whole
+    assert list(project([tape.frames], takes_runs=False).reader().dump()) == whole
+
+
+def test_runs_of_ids_in_a_row_leave_the_careful_road_and_end_at_every_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = a_tape(*([i] for i in range(1, 640)))
+    old = tape.source
+    tape.send(641)  # one is missing
+    for i in (642, 640, 643, 644, 644, 646, 645):  # late, repeated, out of order
+        tape.send(i)
+    tape.connect()
+    new = tape.source
+    for i in range(647, 900):  # a second connection brings what the first does, now ahead and now behind
+        tape.source = old if i % 3 else new
+        tape.send(i)
+        tape.source = new
+        tape.send(i)
+    tape.disconnect()
+    tape.connect()
+    for i in range(905, 1_300):
+        tape.send(i)
+    taken: list[int] = []
+    careful = Pipeline._message
+    monkeypatch.setattr(Pipeline, "_message", lambda self, frame: (taken.append(frame.offset), careful(self, frame)))
+    fast = project([tape.frames])
+    of_fast, taken[:] = len(taken), []
+    plain = project([tape.frames], takes_runs=False)
+    assert list(fast.reader().dump()) == list(plain.reader().dump())
+    assert missing_ids(fast) == set(range(900, 905))
+    assert len(taken) == sum(frame.kind is FrameKind.MESSAGE for frame in tape.frames)
+    assert of_fast <= len(taken) - 256  # the run before the first doubt
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=10), st.integers(0, 40))

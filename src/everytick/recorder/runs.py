@@ -47,12 +47,20 @@ def take_run(
             return start
         known = known_of(stream)
         keys = [(row[1], row[2]) for row in rows]
-        if not known.are_new(keys):
+        if not known.are_new(keys) or not _continue(state, keys):
             return start
         ready.append((known, state, keys, rows))
     for known, state, keys, rows in ready:
         known.held.update(zip(keys, [row[3:6] for row in rows], strict=True))
         sequence.advance(state, max(keys)[0])
+        if state.newest_id >= 0:
+            state.newest_id = keys[-1][1]
         taken += rows
     grown.update(rows[0][0] for *_, rows in ready)
     return end
+
+
+def _continue(state: StreamState, keys: Sequence[TradeKey]) -> bool:
+    """Whether ids that have no holes go on from the newest without one; true where ids are in no order."""
+    newest = state.newest_id
+    return newest < 0 or [trade_id for _, trade_id in keys] == list(range(newest + 1, newest + 1 + len(keys)))

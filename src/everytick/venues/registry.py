@@ -16,7 +16,10 @@ VENUES: Final[Mapping[str, Venue]] = {
 }
 
 # Venues that have a faster way to read runs of trade messages.
-TRADE_RUNS: Final[Mapping[str, TradeRuns]] = {hyperliquid.NAME: hyperliquid.trade_run}
+TRADE_RUNS: Final[Mapping[str, TradeRuns]] = {
+    hyperliquid.NAME: hyperliquid.trade_run,
+    binance.NAME: binance.trade_run,
+}
 
 # What the house asks of a venue. Each venue's QUALITY says `done` or `exempt: why` for every one of these.
 QUALITY_RULES: Final[Mapping[str, str]] = {

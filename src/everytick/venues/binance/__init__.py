@@ -2,7 +2,8 @@
 
 - `rules`: what the venue offers and allows, with sources.
 - `conversation`: one WebSocket connection's conversation, and when it must be renewed.
-- `decoding`: messages to events; `fast` reads an event at once, `careful` field by field, refusing what is bad.
+- `decoding`: messages to events; `fast` reads an event at once, `careful` field by field, refusing what is bad;
+  `runs` reads stretches of trades.
 - `answers`: what the answers of the REST API hold; `requests`: what it can be asked, and the price.
 - `wire`, `names`: the typed messages and the checked texts.
 """
@@ -22,6 +23,7 @@ from everytick.venues.binance.requests import (
     used_weight,
 )
 from everytick.venues.binance.rules import ENDPOINTS, LIMITS, NAME, QUALITY, SEQUENCING
+from everytick.venues.binance.runs import trade_run
 
 __all__ = [
     "ENDPOINTS",
@@ -40,5 +42,6 @@ __all__ = [
     "recent_trades",
     "server_time",
     "session",
+    "trade_run",
     "used_weight",
 ]
