@@ -6,7 +6,7 @@ the tape, so that every store made from it knows. It reads from the store on a t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -47,10 +47,10 @@ class CandleCheck:
         self._put = put
         self._next_ns: dict[Stream, int] = {}  # open time of the next candle to look at
 
-    def work(self, stop: Stop) -> None:
-        """Look every half minute until asked to stop. A store that is away is asked again next time."""
+    def work(self, stop: Stop) -> Iterator[float]:
+        """In steps: look every half minute until asked to stop. A store that is away is asked again next time."""
         while not stop.is_asked:
-            stop.wait(EVERY_S)
+            yield EVERY_S
             if not stop.is_asked:
                 self._look()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from everytick.errors import Retryable
 from everytick.model.units import NS_PER_S
 from everytick.ports import Clock
@@ -30,20 +32,19 @@ class Committer:
         self._progress = progress
         self._interval_min_s = interval_min_s
 
-    def work(self, stop: Stop) -> None:
-        """Commit until asked to stop, and then what is still pending. Raises Fatal if the tape is beyond help."""
+    def work(self, stop: Stop) -> Iterator[float]:
+        """In steps: commit until asked to stop, then what is pending. Raises Fatal if the tape is beyond help."""
         self._publish()
         while not stop.is_asked:
             if self._is_idle():
-                stop.wait(IDLE_S)
+                yield IDLE_S
                 self._publish()
-                continue
-            if self._commit() and self._interval_min_s > 0:
-                stop.wait(self._interval_min_s)
-            elif self._progress.tape_trouble:
-                stop.wait(RETRY_S)
+            elif self._commit():
+                yield self._interval_min_s
+            else:
+                yield RETRY_S
         while not self._is_idle() and self._commit():
-            pass
+            yield 0.0
 
     def _is_idle(self) -> bool:
         return self._writer.watermark == self._writer.next_offset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +14,7 @@ from everytick.ports import Clock
 from everytick.recorder.pipeline import Pipeline
 from everytick.stores.protocol import Batch, RowIdentity, Store, Unstorable
 from everytick.supervise.progress import Progress
-from everytick.supervise.threads import Stop
+from everytick.supervise.threads import Stop, work_through
 from everytick.tape.reader import TapeReader
 from everytick.telemetry import Telemetry
 
@@ -65,17 +65,17 @@ class Projector:
         self._unstorable: dict[RowIdentity, str] | None = None
         progress.offset_applied = checkpoint
 
-    def work(self, stop: Stop) -> None:
-        """Apply what becomes durable until asked to stop. A store that is away is waited for; nothing is held."""
+    def work(self, stop: Stop) -> Iterator[float]:
+        """In steps: apply what becomes durable until asked to stop. A store that is away is waited for."""
         while not stop.is_asked:
             watermark = self._progress.offset_durable
             if self.checkpoint >= watermark:
                 self._progress.last_apply_ns = self._clock.wall_ns()
-                stop.wait(IDLE_S)
+                yield IDLE_S
                 continue
-            self.step(watermark, stop)
+            yield from self._steps(watermark, stop)
             if self.checkpoint >= self._progress.offset_durable and not stop.is_asked:
-                stop.wait(PAUSE_S)
+                yield PAUSE_S
 
     def catch_up(self, watermark: int) -> bool:
         """Apply everything below the watermark, then return; at the first trouble give up and say False.
@@ -91,6 +91,11 @@ class Projector:
 
     def step(self, watermark: int, stop: Stop) -> bool:
         """Apply one batch. A store that is away is waited for until `stop` is asked; False: it was not applied."""
+        before = self.checkpoint
+        work_through(self._steps(watermark, stop), stop)
+        return self.checkpoint > before
+
+    def _steps(self, watermark: int, stop: Stop) -> Generator[float, None, None]:
         frames = self._reader.read(self.checkpoint, FRAMES_MAX, watermark)
         # Nothing readable below the watermark is damage up to it; the pipeline puts that on record.
         offset_to = frames[-1].offset + 1 if frames else watermark
@@ -101,15 +106,15 @@ class Projector:
             except Retryable as trouble:
                 self._is_away(str(trouble))
                 if stop.is_asked:
-                    return False
-                stop.wait(wait_s)
+                    return
+                yield wait_s
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
             self._is_back()
             self._batch = None
             self.checkpoint = batch.offset_to
             self._report(batch)
-            return True
+            return
 
     def _project(self, frames: Sequence[Frame], offset_to: int) -> Batch:
         """Make the batch, unless it is made, and apply it. Raises Retryable with the batch kept."""

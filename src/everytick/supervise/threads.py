@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from everytick.errors import EverytickError
 
@@ -26,16 +27,27 @@ class Stop:
     def __init__(self) -> None:
         self._wake = threading.Event()
         self.is_asked = False
+        self.on_wake: Callable[[], None] | None = None  # told as well: whoever waits without a thread
 
     def ask(self) -> None:
         """Ask the thread to end at its next look."""
         self.is_asked = True
         self._wake.set()
+        if self.on_wake is not None:
+            self.on_wake()
 
     def wake(self) -> None:
         """There is something to do. Called for every message, so it looks before it takes the lock."""
         if not self._wake.is_set():
             self._wake.set()
+            if self.on_wake is not None:
+                self.on_wake()
+
+    def take(self) -> bool:
+        """Whether there was a wake since the last wait; it is forgotten. For whoever waits without a thread."""
+        is_awake = self._wake.is_set()
+        self._wake.clear()
+        return is_awake
 
     def wait(self, seconds: float) -> None:
         """Wait for work, for the request to stop, or for that long."""
@@ -43,10 +55,31 @@ class Stop:
         self._wake.clear()
 
 
+# What a thread does. One that works in steps yields the seconds for which it has nothing to do unless it is woken; what
+# blocks for good reasons of its own (a server, a question to a store) returns nothing when it is done.
+Work: TypeAlias = Callable[[Stop], Iterator[float] | None]
+
+
+@runtime_checkable
+class Worker(Protocol):
+    """An event loop that has another way to work than threads: a simulated one, where every step is a task's."""
+
+    def start_work(self, name: str, work: Work, stop: Stop, ended: Callable[[BaseException | None], None]) -> None:
+        """Begin `work(stop)`; `ended` is called on the loop with what it died of, or None."""
+        ...
+
+
+def work_through(steps: Iterator[float] | None, stop: Stop) -> None:
+    """Take every step, waiting in between for as long as each says. Blocking: for a thread of its own."""
+    for wait_s in steps or ():
+        if wait_s > 0:
+            stop.wait(wait_s)
+
+
 class OwnedThread:
     """Runs `work(stop)` on a thread of its own; its end, good or bad, is awaited on the event loop."""
 
-    def __init__(self, name: str, work: Callable[[Stop], None]) -> None:
+    def __init__(self, name: str, work: Work) -> None:
         self.name = name
         self.stop = Stop()
         self._work = work
@@ -71,13 +104,16 @@ class OwnedThread:
 
         Cancelled, it asks the thread to stop and waits for it all the same: a thread is never abandoned.
         """
-        self._loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._error = None
         self.stop.is_asked = False
-        # A daemon thread cannot keep a process alive that has decided to die; a graceful end waits below.
-        self._thread = threading.Thread(target=self._body, name=self.name, daemon=True)
-        self._thread.start()
+        if isinstance(loop, Worker):
+            loop.start_work(self.name, self._work, self.stop, self._ended)
+        else:
+            # A daemon thread cannot keep a process alive that has decided to die; a graceful end waits below.
+            self._thread = threading.Thread(target=self._body, name=self.name, daemon=True)
+            self._thread.start()
         try:
             await self._done.wait()
         except asyncio.CancelledError:
@@ -89,9 +125,14 @@ class OwnedThread:
 
     def _body(self) -> None:
         try:
-            self._work(self.stop)
+            work_through(self._work(self.stop), self.stop)
         except BaseException as error:  # noqa: BLE001 - carried to the owner, who decides
             self._error = error
         finally:
             if self._loop is not None and self._done is not None:
                 self._loop.call_soon_threadsafe(self._done.set)
+
+    def _ended(self, error: BaseException | None) -> None:
+        self._error = error
+        if self._done is not None:
+            self._done.set()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from everytick import __version__
 from everytick.config import Settings, tape_folder
@@ -25,7 +25,7 @@ from everytick.serve.server import ApiServer
 from everytick.stores.protocol import Reader, Store
 from everytick.supervise.health import Facts
 from everytick.supervise.progress import ConnectionProgress, Progress
-from everytick.supervise.threads import OwnedThread, Stop
+from everytick.supervise.threads import OwnedThread, Stop, Work
 from everytick.supervise.tree import Restarts, Tree
 from everytick.tape.reader import TapeReader
 from everytick.tape.recovery import RecoveryReport
@@ -183,14 +183,13 @@ class Process:
             control_token=serve.control_token.reveal(),
         )
 
-    def _own(self, name: str, work: Callable[[Stop], None]) -> None:
+    def _own(self, name: str, work: Work) -> None:
         thread = self._threads[name] = OwnedThread(name, work)
         self._tree.spawn(name, thread.run, Restarts())
 
-    def _project(self, stop: Stop) -> None:
+    def _project(self, stop: Stop) -> Iterator[float] | None:
         projector = self._keeper.until_open(stop, self._open_projector)
-        if projector is not None:
-            projector.work(stop)
+        return projector.work(stop) if projector is not None else None
 
     def _open_projector(self, store: Store) -> Projector:
         reader = TapeReader(self._ports.disk(tape_folder(self.settings)), self._writer.tail)
