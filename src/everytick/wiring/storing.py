@@ -91,10 +91,9 @@ class StoreKeeper:
         return store.reader()
 
     def close(self) -> None:
-        """Let go of the store."""
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        """Write no more. Readers can still be had."""
+        if self._store is not None:
+            self._store.close()
 
     def _say(self, trouble: str) -> None:
         if self._progress.store_trouble != trouble:
