@@ -13,7 +13,7 @@ from bench.children import ROOT
 from bench.report import Row, show, write
 
 RESULTS = ROOT / "bench" / "results"
-NAMES = ("tape", "store", "latency", "memory", "api", "decode", "blocks")
+NAMES = ("tape", "store", "postgres", "latency", "memory", "api", "decode", "blocks")
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
-"""Seeded market messages in two venues' wire formats, and the bytes that carry them over a WebSocket.
+"""Seeded market messages in three venues' wire formats, and the bytes that carry them over a WebSocket.
 
-Both carry the same market: the same instruments, the same number of trades per message, distinct trade ids,
+The first two carry the same market: the same instruments, the same number of trades per message, distinct trade ids,
 and venue times that advance by one millisecond every two trades, as 2,000 trades a second would. Only the
-dress differs: cryptofeed knows no Hyperliquid, so it is given the Coinbase form that its parser expects.
+dress differs: cryptofeed knows no Hyperliquid, so it is given the Coinbase form that its parser expects. The third
+is Binance's, which both sides read, byte for byte the same.
 Standard library only, since processes of both environments import it.
 """
 
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 COINS = ("BTC", "ETH", "SOL")
+SYMBOLS = tuple(f"{coin}USDT" for coin in COINS)
 TRADES_PER_VENUE_MS = 2
 # Odd, so that multiplying by it modulo a power of two never repeats: ids are distinct and look random.
 _ID_STRIDE = 0x2545F4914F6CDD
@@ -102,7 +104,39 @@ def coinbase(messages: int, trades_per_message: int, seed: int, start_ms: int) -
         ).encode()
 
 
-GENERATORS: dict[str, Generator] = {"hyperliquid": hyperliquid, "coinbase": coinbase}
+def agg_trade(symbol: str, number: int, price: str, size: str, time_ms: int, *, is_sell: bool) -> bytes:
+    """One `aggTrade` of Binance's combined stream."""
+    maker = "true" if is_sell else "false"
+    return (
+        f'{{"stream":"{symbol.lower()}@aggTrade","data":{{"e":"aggTrade","E":{time_ms},"s":"{symbol}","a":{number},'
+        f'"p":"{price}","q":"{size}","f":{number},"l":{number},"T":{time_ms},"m":{maker},"M":true}}}}'
+    ).encode()
+
+
+def binance(messages: int, trades_per_message: int, seed: int, start_ms: int) -> Iterator[bytes]:
+    """`messages` Binance `aggTrade` events: one trade each, as that venue sends them, ids in a row for each symbol."""
+    if trades_per_message != 1:
+        raise ValueError(f"Binance sends one trade a message, not {trades_per_message}")
+    dice = random.Random(seed)
+    prices = list(_PRICES_TENTHS)
+    # A range for each symbol, so that an id alone tells a trade from all others.
+    numbers = [(which + 1) * 1_000_000_000 for which in range(len(SYMBOLS))]
+    for message in range(messages):
+        bits = dice.getrandbits(48)
+        which = message % len(SYMBOLS)
+        price = prices[which] = prices[which] + (bits & 3) - (bits >> 2 & 3)
+        numbers[which] += 1
+        yield agg_trade(
+            SYMBOLS[which],
+            numbers[which],
+            f"{price // 10}.{price % 10}0000000",
+            f"{_size(dice)}000",
+            start_ms + message // TRADES_PER_VENUE_MS,
+            is_sell=bool(bits >> 4 & 1),
+        )
+
+
+GENERATORS: dict[str, Generator] = {"hyperliquid": hyperliquid, "coinbase": coinbase, "binance": binance}
 
 
 def websocket_header(length: int) -> bytes:

@@ -83,6 +83,8 @@ class Client:
 def _acknowledge(client: Client, dialect: str, payload: bytes) -> None:
     if dialect == "hyperliquid":
         body = b'{"channel":"subscriptionResponse","data":' + payload + b"}"
+    elif dialect == "binance":
+        body = json.dumps({"result": None, "id": json.loads(payload)["id"]}).encode()
     else:
         body = b'{"channel":"subscriptions","client_id":"","timestamp":"","sequence_num":0,"events":[]}'
     client.connection.sendall(websocket_header(len(body)) + body)
@@ -126,7 +128,7 @@ def main() -> None:
     per_second = order.get("per_second", 0)
 
     def generate() -> Iterator[bytes]:
-        start_ms = start_before_now_ms(count * trades)
+        start_ms = order.get("start_ms") or start_before_now_ms(count * trades)
         return GENERATORS[dialect](count, trades, order.get("seed", 1), start_ms)
 
     # `lazy` makes the bytes while sending: slower, for long runs whose messages would not fit in memory.

@@ -38,8 +38,8 @@ class Rates:
 def sender(dialect: str, messages: int, trades_per_message: int, **more: float) -> Iterator[tuple[int, int]]:
     """A running sender: its port and the mean size of its messages."""
     order = {"dialect": dialect, "messages": messages, "trades_per_message": trades_per_message, **more}
-    # Hyperliquid is asked for each coin; cryptofeed asks for all products at once and then for heartbeats.
-    order["client_messages"] = len(COINS) if dialect == "hyperliquid" else 2
+    # Hyperliquid is asked for each coin; cryptofeed asks Coinbase for all products at once and then for heartbeats.
+    order.setdefault("client_messages", len(COINS) if dialect == "hyperliquid" else 2)
     with Child("bench.sender", order, seconds_max=300) as process:
         ready = process.line()
         yield ready["port"], ready["message_bytes"]

@@ -17,15 +17,24 @@ from typing import Any
 
 import apsw
 import msgspec
+import psycopg
 
-from bench.frames import COINS
+from bench.frames import COINS, SYMBOLS
 from bench.machine import percentile, resident_bytes
 from everytick.config import Settings, store_path, tape_folder
-from everytick.config.settings import DataSettings, HyperliquidSettings, VenuesSettings
+from everytick.config.settings import (
+    BinanceSettings,
+    DataSettings,
+    HyperliquidSettings,
+    StoreSettings,
+    VenuesSettings,
+)
 from everytick.host.clock import HostClock
 from everytick.host.loop import run
 from everytick.model.frame import Frame, FrameKind
+from everytick.model.secret import SecretUrl
 from everytick.model.stream import Kind
+from everytick.stores.open import open_store
 from everytick.supervise.progress import Progress
 from everytick.tape.writer import TapeWriter
 from everytick.telemetry import Telemetry
@@ -36,7 +45,7 @@ from everytick.wiring.views import frames
 POLL_S = 0.001
 RESIDENT_EVERY = 20  # looks
 SETTLED_S = 0.25
-PAYLOAD_START = b'{"channel":"trades"'
+MARKET_STARTS = (b'{"channel":"trades"', b'{"stream":')
 
 
 class Ids(msgspec.Struct):
@@ -53,10 +62,32 @@ class TradesMessage(msgspec.Struct):
     data: list[Ids]
 
 
-def settings_for(folder: Path, port: int) -> Settings:
-    """The program's defaults, with the local venue, three coins and their trades only."""
-    venue = HyperliquidSettings(coins=COINS, streams=(Kind.TRADES,), ws_url=f"ws://127.0.0.1:{port}/ws")
-    return Settings(data=DataSettings(dir=str(folder)), venues=VenuesSettings(hyperliquid=venue))
+class AggTrade(msgspec.Struct):
+    """Of an event only what tells it from others."""
+
+    s: str
+    a: int
+
+
+class AggTradeMessage(msgspec.Struct):
+    """One event, one trade."""
+
+    data: AggTrade
+
+
+def settings_for(folder: Path, port: int, dialect: str, url: str) -> Settings:
+    """The program's defaults, with the local venue, three instruments and their trades only."""
+    address = f"ws://127.0.0.1:{port}"
+    is_binance = dialect == "binance"
+    venues = VenuesSettings(
+        hyperliquid=HyperliquidSettings(
+            enabled=not is_binance, coins=COINS, streams=(Kind.TRADES,), ws_url=f"{address}/ws"
+        ),
+        binance=BinanceSettings(
+            enabled=is_binance, symbols=SYMBOLS, streams=(Kind.AGG_TRADES,), ws_url=f"{address}/stream"
+        ),
+    )
+    return Settings(data=DataSettings(dir=str(folder)), store=StoreSettings(url=SecretUrl(url)), venues=venues)
 
 
 class Watch:
@@ -128,8 +159,17 @@ def peer_statement(streams: Sequence[tuple[int, str, str]]) -> str:
 def market_frames(settings: Settings) -> Iterator[Frame]:
     """The market messages on the tape, as the program reads them."""
     for frame in frames(settings, host_ports(), 0, None):
-        if frame.kind is FrameKind.MESSAGE and frame.payload.startswith(PAYLOAD_START):
+        if frame.kind is FrameKind.MESSAGE and frame.payload.startswith(MARKET_STARTS):
             yield frame
+
+
+def distinct(held: Sequence[Frame], dialect: str) -> int:
+    """How many different trades these messages hold."""
+    if dialect == "binance":
+        one = msgspec.json.Decoder(AggTradeMessage).decode
+        return len({(trade.s, trade.a) for trade in (one(frame.payload).data for frame in held)})
+    many = msgspec.json.Decoder(TradesMessage).decode
+    return len({(t.coin, t.time, t.tid) for frame in held for t in many(frame.payload).data})
 
 
 def latencies_ms(held: Sequence[Frame], moments: Sequence[tuple[int, int]]) -> list[float]:
@@ -158,14 +198,21 @@ async def record(settings: Settings, order: dict[str, Any], marks: Sequence[int]
 def main() -> None:
     """Print what was held, how fast, and what was asked for besides."""
     order = json.loads(sys.argv[1])
-    settings = settings_for(Path(order["folder"]), order["port"])
+    url = order.get("url", "")
+    settings = settings_for(Path(order["folder"]), order["port"], order.get("dialect", "hyperliquid"), url)
+    if url:
+        open_store(url).close()  # its tables are there before the start, as the peer's are
     moments = time_commits() if order.get("latencies") else []
     trades, messages = order["trades"], order["messages"]
     marks = [mark * messages // trades for mark in order.get("marks", ())]
     watch = run(record(settings, order, marks))
     answer: dict[str, Any] = {"resident_bytes": watch.resident_at_marks()}
     answer["resident_bytes_max"] = max((b for _, b in watch.resident), default=0)
-    if order["store"]:
+    if url:
+        with psycopg.connect(url) as asking:
+            answer["trades"] = asking.execute("SELECT count(*) FROM trades").fetchall()[0][0]
+        began_ns = next(market_frames(settings)).mono_ns
+    elif order["store"]:
         file = str(store_path(settings))
         database = apsw.Connection(file, flags=apsw.SQLITE_OPEN_READONLY)
         answer["trades"] = database.execute("SELECT count(*) FROM trades").get
@@ -175,8 +222,7 @@ def main() -> None:
     else:
         held = list(market_frames(settings))
         began_ns = held[0].mono_ns
-        read = msgspec.json.Decoder(TradesMessage).decode
-        answer["trades"] = len({(t.coin, t.time, t.tid) for frame in held for t in read(frame.payload).data})
+        answer["trades"] = distinct(held, order.get("dialect", "hyperliquid"))
         if moments:
             times = latencies_ms(held, moments)
             answer["p50_ms"], answer["p99_ms"] = percentile(times, 0.5), percentile(times, 0.99)

