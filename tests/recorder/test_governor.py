@@ -89,6 +89,27 @@ def test_who_matters_goes_first_and_equals_in_turn() -> None:
     assert order == ["live", "fill 1", "fill 2", "audit"]
 
 
+def test_a_small_request_does_not_starve_a_large_one_that_came_first() -> None:
+    clock = VirtualClock()
+    guard, _ = governor(clock)
+    order: list[int] = []
+
+    async def ask(weight: int) -> None:
+        await guard.request(a_request(weight), Priority.LIVE)
+        order.append(weight)
+
+    async def work() -> None:
+        assert guard.pace.requests.take(0, 600) == 0
+        tasks = [asyncio.ensure_future(ask(weight)) for weight in (500, 2, 3)]
+        await clock.pass_time(49.9)
+        assert order == []
+        await clock.pass_time(10)
+        await asyncio.gather(*tasks)
+
+    run(work())
+    assert order == [500, 2, 3]
+
+
 def test_a_live_poll_never_waits_behind_backfill_that_asks_without_end() -> None:
     clock = VirtualClock()
     guard, _ = governor(clock)

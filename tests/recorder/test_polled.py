@@ -247,6 +247,7 @@ def test_a_live_stream_closes_its_own_newest_bar() -> None:
     tape.streaming(BARS)
     tape.streamed(OPEN_MS, "95", OPEN_MS + 5_000)
     tape.history(tape.bar(OPEN_MS, "96"), recv_ms=OPEN_MS + 2 * MINUTE_MS)
+    assert [(row.close, row.state) for row in bars(stored(tape))] == [("95", "forming")]
     tape.streamed(OPEN_MS, "97", OPEN_MS + 2 * MINUTE_MS)  # a last change, late on the line
     tape.streamed(OPEN_MS + MINUTE_MS, "98", OPEN_MS + 2 * MINUTE_MS)
     assert [(row.close, row.state) for row in bars(stored(tape))] == [("97", "closed"), ("98", "forming")]
