@@ -7,6 +7,7 @@ Recording never waits for it: a database that is away, full, misconfigured or an
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -51,7 +52,7 @@ class StoreKeeper:
         """The store, opened if it is not. Raises Taken, Refused, Retryable, Fatal."""
         if self._store is None:
             settings = self._settings.store
-            owner = f"everytick process {os.getpid()}"
+            owner = f"process {os.getpid()} of {platform.node()}"
             self._store = open_store(self._address, owner=owner, allow_unsafe=settings.allow_unsafe)
         return self._store
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from everytick import __version__
 from everytick.config import Settings, store_address, tape_folder
-from everytick.errors import Refused
+from everytick.errors import Refused, Retryable
 from everytick.model.frame import Frame
 from everytick.serve.server import ApiServer
 from everytick.stores.open import open_reader, open_store
+from everytick.stores.protocol import Reader
 from everytick.supervise.health import Facts
 from everytick.supervise.progress import Progress
 from everytick.supervise.threads import OwnedThread, Stop
@@ -149,16 +150,25 @@ class View:
 
     def _look(self, stop: Stop) -> None:
         tape = self._tape()
-        reader = open_reader(store_address(self._settings))
+        reader: Reader | None = None
         try:
             while not stop.is_asked:
                 self.progress.offset_durable = self.progress.offset_appended = tape.durable()
-                self.progress.offset_applied = reader.checkpoint()
-                self.progress.newest = {stream.key: times for stream, times in reader.latest().items()}
+                try:
+                    reader = reader or open_reader(store_address(self._settings))
+                    self.progress.offset_applied = reader.checkpoint()
+                    self.progress.newest = {stream.key: times for stream, times in reader.latest().items()}
+                    self.progress.store_trouble = ""
+                except Retryable as trouble:
+                    self.progress.store_trouble = str(trouble)
+                    if reader is not None:
+                        reader.close()
+                    reader = None
                 self.progress.last_commit_ns = self.progress.last_apply_ns = self._ports.clock.wall_ns()
                 stop.wait(LOOK_S * 10)
         finally:
-            reader.close()
+            if reader is not None:
+                reader.close()
 
     def _listen(self) -> ApiServer:
         serve = self._settings.serve
