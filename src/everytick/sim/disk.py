@@ -57,6 +57,16 @@ class SimDisk:
         """The `number`-th datasync from now (1: the next) fails with EIO and loses what it should confirm."""
         self._datasyncs_to_fail.add(self.datasyncs + number)
 
+    def heal(self) -> None:
+        """No fault is due any more."""
+        self._steps_left = -1
+        self._datasyncs_to_fail.clear()
+
+    @property
+    def used_bytes(self) -> int:
+        """What all files hold together."""
+        return sum(len(inode.cache) for inode in self._names.values())
+
     def kill(self) -> None:
         """The process dies, the machine does not: the cache stays, handles and locks go."""
         self.life += 1
@@ -201,8 +211,7 @@ class SimDisk:
             wanted = self._dice.randint(1, wanted - 1)
         if self.capacity_bytes is None:
             return wanted
-        used = sum(len(inode.cache) for inode in self._names.values())
-        return max(0, min(wanted, self.capacity_bytes - used))
+        return max(0, min(wanted, self.capacity_bytes - self.used_bytes))
 
     def confirm(self, inode: _Inode) -> None:
         """Bring the unconfirmed writes to the platter."""

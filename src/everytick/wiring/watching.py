@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from pathlib import Path
 
 from everytick.config import Settings
 from everytick.errors import Retryable
 from everytick.host.systemd import systemd
-from everytick.model.stream import Kind, Stream
-from everytick.model.units import NS_PER_S
+from everytick.recorder.habits import habits_of
 from everytick.serve.sources import Sources
-from everytick.stores.protocol import Reader, RowQuery
-from everytick.supervise.expect import Expectation, learnt
+from everytick.stores.protocol import Reader
 from everytick.supervise.health import Facts, Health
 from everytick.supervise.keeper import SwitchKeeper
 from everytick.supervise.monitor import Monitor
@@ -27,11 +24,6 @@ from everytick.supervise.watchdog import Watchdog, beat
 from everytick.telemetry import Telemetry
 from everytick.wiring.parts import Ports, api_sources, streams_of
 
-# Enough trades to show a habit; reading them takes a millisecond or so for each stream.
-TRADES_READ = 200
-STREAMS_READ_MAX = 50
-# Trades closer together than the watchdog's looks are one event to it.
-LOOK_NS = NS_PER_S // 2
 # A change of the kill switch is two small writes; a caller waits so long for a disk.
 SWITCH_S_MAX = 2.0
 
@@ -113,15 +105,13 @@ class Watch:
 
     def learn(self, reader: Reader) -> None:
         """Learn the streams' habits from the newest trades of a store; one that does not answer teaches nothing."""
-        trades = [stream for stream in self._streams if stream.kind is Kind.TRADES]
         try:
-            held = reader.streams()
-            habits = {s.key: _habit(reader, s) for s in trades[:STREAMS_READ_MAX] if s in held}
+            habits = habits_of(reader, self._streams)
         except Retryable:
             return
         finally:
             reader.close()
-        self._monitor.know({key: habit for key, habit in habits.items() if habit.is_known})
+        self._monitor.know(habits)
 
     def sources(self, open_reader: Callable[[], Reader], store_kind: str) -> Sources:
         """What the API answers from."""
@@ -146,10 +136,3 @@ class Watch:
 
 def _no_reader() -> Reader:
     raise Retryable("health asks no store")
-
-
-def _habit(reader: Reader, stream: Stream) -> Expectation:
-    """The gaps between a stream's newest trades, as the watchdog would have seen them."""
-    rows = reader.trades(RowQuery((stream,), limit=TRADES_READ))
-    times = sorted({row.ts_event_ns // LOOK_NS * LOOK_NS for row in rows})
-    return learnt(later - earlier for earlier, later in pairwise(times))

@@ -78,7 +78,7 @@ class LiveFeed:
                 self._start_ms -= until_ms - limit_ms
                 until_ms = limit_ms
             self.pass_time(until_ms)
-            self._publish_states(now_ns)
+            self.publish_states(now_ns)
             self._hub.flush()
             await self._drop_slow()
             await self._outages.strike_when_due(self.now_ms)
@@ -126,7 +126,8 @@ class LiveFeed:
         if not self._hub.publish(key, messages.event(key, messages.trade(trade)), (trade,)):
             self._hub.ledger.missed(symbol, (trade,))
 
-    def _publish_states(self, now_ns: int) -> None:
+    def publish_states(self, now_ns: int) -> None:
+        """Put what follows from the trades, and is due by now, to whoever wants it."""
         hub = self._hub
         for key in hub.wanted("bookTicker"):
             if key[1] in self._moved and key[1] in self._views:

@@ -68,15 +68,15 @@ class Rest:
         if refusal is not None:
             return refusal
         headers = {"X-MBX-USED-WEIGHT-1M": str(self._used.total(self._clock.mono_ns()))}
-        try:
-            body = self._depth(request.query) if name == "depth" else self._body(name, request.query)
-        except BadRequest as bad:
-            text = messages.json_encode({"code": bad.code, "msg": bad.text})
-            return web.Response(status=400, body=text, content_type="application/json", headers=headers)
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        status, body = self.tell(name, request.query)
+        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
-    def _body(self, name: str, query: Query) -> bytes:
-        return messages.json_encode(self._answers[name](query))
+    def tell(self, name: str, query: Query) -> tuple[int, bytes]:
+        """The answer itself, whatever the caller has used: its status and its body."""
+        try:
+            return 200, self._depth(query) if name == "depth" else messages.json_encode(self._answers[name](query))
+        except BadRequest as bad:
+            return 400, messages.json_encode({"code": bad.code, "msg": bad.text})
 
     def _refusal(self, weight: int) -> web.Response | None:
         """429 beyond the weight of a minute; 418 for who goes on asking; None while all is well."""

@@ -44,6 +44,11 @@ class _Ask(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Ask)
 
 
+def read_question(body: bytes) -> _Ask:
+    """What a client asks. Raises msgspec.MsgspecError."""
+    return _decode.decode(body)
+
+
 class Info:
     """Answers /info for a feed."""
 
@@ -64,7 +69,7 @@ class Info:
         if dice[0] < traits.info_slow_share:
             await self._clock.sleep(traits.info_slow_s)
         try:
-            ask = _decode.decode(body)
+            ask = read_question(body)
         except msgspec.MsgspecError:
             return _refusal(422, "Failed to deserialize the JSON body into the target type")
         self.asked[ask.type] += 1

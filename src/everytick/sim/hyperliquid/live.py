@@ -92,7 +92,7 @@ class LiveFeed:
                 self._start_ms -= until_ms - limit_ms
                 until_ms = limit_ms
             self.pass_time(until_ms)
-            self._publish_states(now_ns)
+            self.publish_states(now_ns)
             self._hub.flush()
             await self._drop_slow()
             await self._outages.strike_when_due(self.now_ms)
@@ -154,7 +154,8 @@ class LiveFeed:
             self._hub.ledger.replays += 1
             self._hub.tell(connection, trades_frame(replay), channel="trades", trades=replay)
 
-    def _publish_states(self, now_ns: int) -> None:
+    def publish_states(self, now_ns: int) -> None:
+        """Put what follows from the trades, and is due by now, to whoever wants it."""
         hub, now_ms = self._hub, self.now_ms
         for key in hub.wanted("bbo"):
             if key[1] in self._moved["bbo"]:
