@@ -107,7 +107,8 @@ class Projector:
                 self._is_away(str(trouble))
                 if stop.is_asked:
                     return
-                yield wait_s
+                with stop.resting():  # frames that become durable meanwhile do not bring the store back
+                    yield wait_s
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
             self._is_back()

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from everytick.errors import EverytickError
@@ -27,6 +28,7 @@ class Stop:
     def __init__(self) -> None:
         self._wake = threading.Event()
         self.is_asked = False
+        self._is_resting = False
         self.on_wake: Callable[[], None] | None = None  # told as well: whoever waits without a thread
 
     def ask(self) -> None:
@@ -38,10 +40,22 @@ class Stop:
 
     def wake(self) -> None:
         """There is something to do. Called for every message, so it looks before it takes the lock."""
-        if not self._wake.is_set():
+        if not self._wake.is_set() and not self._is_resting:
             self._wake.set()
             if self.on_wake is not None:
                 self.on_wake()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """A wait in here is for something that new work does not bring: only the request to stop ends it early."""
+        self._is_resting = True
+        self._wake.clear()
+        if self.is_asked:
+            self._wake.set()
+        try:
+            yield
+        finally:
+            self._is_resting = False
 
     def take(self) -> bool:
         """Whether there was a wake since the last wait; it is forgotten. For whoever waits without a thread."""

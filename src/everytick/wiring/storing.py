@@ -69,15 +69,15 @@ class StoreKeeper:
                 if self._settings.store.standby == "refuse":
                     raise Fatal(str(taken)) from taken
                 self._say(f"standing by: {taken}")
-                stop.wait(STANDBY_S)
+                _rest(stop, STANDBY_S)
             except Refused as refusal:
                 if not self.is_networked:
                     raise
                 self._say(str(refusal))
-                stop.wait(REFUSED_S)
+                _rest(stop, REFUSED_S)
             except Retryable as trouble:
                 self._say(str(trouble))
-                stop.wait(wait_s)
+                _rest(stop, wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
             else:
                 self._well()
@@ -105,3 +105,8 @@ class StoreKeeper:
         if self._progress.store_trouble:
             self._progress.store_trouble = ""
             self._telemetry.store_back()
+
+
+def _rest(stop: Stop, seconds: float) -> None:
+    with stop.resting():  # new frames wake the writer's thread, and do not bring the store back
+        stop.wait(seconds)

@@ -68,11 +68,17 @@ def connect(address: Address, name: str, answer_s: float) -> Patient:
         connection = Patient.connect(make_conninfo(**address.parameters), application_name=named, autocommit=True)
     except psycopg.Error as error:
         trouble = unreachable(error, address)
+        # The library's error and its frames hold each other, and 20 kB with them, until the collector of circles
+        # comes by; a server that is away for hours is asked thousands of times.
+        error.__traceback__ = None
     else:
         connection.answer_s = answer_s
         return connection
     # Raised here, since the library's text may hold what the address holds and must not come along as a cause.
-    raise trouble
+    try:
+        raise trouble
+    finally:
+        del trouble  # the same circle
 
 
 def connect_writer(address: Address, owner: str, *, allow_unsafe: bool) -> Patient:
