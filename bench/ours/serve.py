@@ -20,7 +20,7 @@ from everytick.wiring.views import View
 
 async def serve(folder: Path) -> None:
     """Serve until standard input closes."""
-    settings = settings_for(folder, 1)
+    settings = settings_for(folder, 1, "hyperliquid", "")
     settings = msgspec.structs.replace(settings, serve=msgspec.structs.replace(settings.serve, port=0))
     view = View(settings, host_ports(), Telemetry(HostClock()), projects=False, serves=True)
     ended = asyncio.Event()

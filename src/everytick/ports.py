@@ -176,6 +176,10 @@ class Disk(Protocol):
         """Make created and removed names durable."""
         ...
 
+    def publish(self, name: str, data: bytes) -> None:
+        """Put a few bytes where other processes can read them at once; nothing is made durable."""
+        ...
+
     def lock(self, name: str, owner: str) -> Lock:
         """Take the lock file `name`, writing who has it. Raises Refused, naming the holder, if it is taken."""
         ...

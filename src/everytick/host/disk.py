@@ -127,6 +127,14 @@ class FolderDisk:
         finally:
             os.close(descriptor)
 
+    def publish(self, name: str, data: bytes) -> None:
+        """Overwrite the start of the file in one call, so that a reader sees the old bytes or the new ones."""
+        descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | _FLAGS, _FILE_MODE)
+        try:
+            os.pwrite(descriptor, data, 0)
+        finally:
+            os.close(descriptor)
+
     def lock(self, name: str, owner: str) -> FileLock:
         """Take the lock and write `owner` into it. Raises Refused, naming the holder, if it is taken."""
         path = self._path(name)

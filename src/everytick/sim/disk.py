@@ -190,6 +190,12 @@ class SimDisk:
             raise PowerCut
         self._durable_names = dict(self._names)
 
+    def publish(self, name: str, data: bytes) -> None:
+        """Overwrite the start of the file; a power cut may bring back any of its earlier contents, or none."""
+        inode = self._names.setdefault(name, _Inode())
+        inode.cache[: len(data)] = data
+        inode.unsynced.append((0, bytes(data)))
+
     def lock(self, name: str, owner: str) -> SimLock:
         """Take the lock. Raises Refused, naming the holder, if it is taken."""
         if name in self._locks:

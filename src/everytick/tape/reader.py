@@ -10,6 +10,7 @@ from everytick.model.frame import Frame
 from everytick.ports import Disk
 from everytick.tape.block import BLOCK_HEADER_BYTES, Illegible, decode_columns, frames_of, parse_block_header
 from everytick.tape.index import SegmentIndex
+from everytick.tape.published import published
 from everytick.tape.scan import Damage, tape_id_of
 from everytick.tape.segment import segments_of
 from everytick.tape.tail import Tail
@@ -72,12 +73,13 @@ class TapeReader:
         return self._last()[0]
 
     def durable(self) -> int:
-        """A watermark from the tape alone, for a reader in another process: at most one group behind.
+        """The watermark as a reader in another process may know it: what the writer publishes after each commit.
 
-        Each block says up to where the tape was durable when it was made; its own group may still vanish in
-        a power cut, so it does not count until the next one is there.
+        Where that cannot be read, each block says up to where the tape was durable when it was made; its own
+        group may still vanish in a power cut, so it does not count until the next one is there.
         """
-        return self._last()[1]
+        end, told = self._last()
+        return min(end, max(told, published(self._disk, self._tape_id)))
 
     def _last(self) -> tuple[int, int]:
         self._refresh()

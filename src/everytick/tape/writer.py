@@ -17,6 +17,7 @@ from everytick.errors import Fatal, Refused
 from everytick.model.frame import FrameKind, Source
 from everytick.ports import Clock, Disk, File, Ids, Lock
 from everytick.tape.block import FRAME_BYTES_MAX, FRAMES_PER_BLOCK_MAX, Columns, encode_block
+from everytick.tape.published import publish
 from everytick.tape.recovery import RecoveryReport, recover
 from everytick.tape.scan import Block, walk
 from everytick.tape.segment import TAPE_ID_BYTES, SegmentName, encode_segment_header, segment_name, write_all
@@ -267,6 +268,7 @@ class TapeWriter:
         self._group = None
         self._bytes_out += group.payload_bytes
         self._watermark = group.first_offset + count
+        publish(self._disk, self._tape_id, self._watermark)
         for callback in self._listeners:
             callback(self._watermark)
         return count
