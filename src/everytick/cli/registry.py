@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("replay", "everytick.cli.tape_commands:replay", "Print the tape's events, decoded afresh."),
     Command("rebuild", "everytick.cli.tape_commands:rebuild", "Build the store again from the tape, and compare."),
     Command("sim", "everytick.cli.sim_command:sim", "Serve a simulated venue on loopback."),
+    Command("simulate", "everytick.cli.simulate:command", "Run the recorder on a simulated machine that fails."),
     Command("halt", "everytick.cli.switch:halt", "Halt trading, latched until someone arms it again."),
     Command("arm", "everytick.cli.switch:arm", "Arm trading again after a halt."),
     Command("trading", "everytick.cli.switch:trading", "Is trading armed or halted, since when, by whom and why?"),

@@ -157,8 +157,7 @@ class Backfill:
         due = [
             gap
             for gap in situation.gaps
-            if now_ns - gap.ts_recv_ns >= self._settings.gap_age_s * NS_PER_S
-            and self._due.get(identity_of(gap), 0) <= mono_ns
+            if self._is_old_enough(now_ns - gap.ts_recv_ns) and self._due.get(identity_of(gap), 0) <= mono_ns
         ]
         self.progress.gaps_open = len(situation.gaps)
         self.progress.gaps_seen = max(self.progress.gaps_seen, len(situation.gaps))
@@ -173,6 +172,10 @@ class Backfill:
         self.progress.working_on = ""
         await self._until_applied()
         return has_worked
+
+    def _is_old_enough(self, age_ns: int) -> bool:
+        # Below zero the wall clock was set back since: how old the gap is nobody knows, and waiting helps nobody.
+        return age_ns < 0 or age_ns >= self._settings.gap_age_s * NS_PER_S
 
     # One plan
 

@@ -1,4 +1,4 @@
-"""Every kind of fault, and the plan of a run: drawn before it begins, so that taking one out leaves the others alone."""
+"""Every kind of fault, and the plan of a run: drawn before it begins, so that one can be taken out alone."""
 
 from __future__ import annotations
 

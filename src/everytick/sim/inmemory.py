@@ -233,9 +233,11 @@ class MemoryHyperliquid(HyperliquidSim):
 
 
 class MemoryBinance(BinanceSim):
-    """Binance in memory. `keep_back` and `leave_out` are how many of the next trades are dropped, or never were."""
+    """Binance in memory."""
 
-    def __init__(self, traits: BinanceTraits, market: MarketTraits, clock: Clock, seed: int, happened: Happened) -> None:
+    def __init__(
+        self, traits: BinanceTraits, market: MarketTraits, clock: Clock, seed: int, happened: Happened
+    ) -> None:
         super().__init__(traits, clock=clock, seed=seed, market=market)
         self.hub = MemoryHub(clock, self.ledger)
         self._hub = self.hub
@@ -298,7 +300,7 @@ class MemoryBinance(BinanceSim):
 
 
 class LossyFeed(BinanceFeed):
-    """A feed that leaves out as many trades as it is told to."""
+    """`keep_back` and `leave_out` are how many of the next trades are sent to nobody, or never were."""
 
     keep_back = 0
     leave_out = 0

@@ -34,6 +34,7 @@ OUR_OWN_REASONS = frozenset(
 _HYPERLIQUID = re.compile(r'"time":([0-9]+),"hash":"[^"]*","tid":([0-9]+)')
 _BINANCE = re.compile(r'"t":([0-9]+),"p":"[^"]*","q":"[^"]*","T":([0-9]+)')
 FRAMES_AT_ONCE = 5_000
+EXAMPLES_MAX = 3
 
 
 class Broken(AssertionError):
@@ -119,8 +120,12 @@ def rows_of(reader: Reader, stream: Stream) -> list[Row]:
     return rows
 
 
-def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Key]) -> Found:
-    """Compare what is held of one stream of trades with what happened. `refused` stands in quarantine."""
+def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Key], replay: int) -> Found:
+    """Compare what is held of one stream of trades with what happened.
+
+    `refused` stands in quarantine; `replay` is how many trades the venue tells again after each subscribe, 0 where
+    its ids are in a row.
+    """
     truth, found = truth_of(ledger, stream.instrument), Found()
     rows = rows_of(reader, stream)
     held: dict[Key, Values] = {}
@@ -146,13 +151,16 @@ def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Ke
     covers = reader.coverage(stream, 0, 2**63 - 1)
     _judge_missing(stream, missing, gaps, covers, found, is_dense=is_dense)
     holes = ledger.holes.get(stream.instrument, set())
-    _judge_gaps(stream, missing, holes, gaps, found, is_dense=is_dense)
+    ids = {number for _, number in missing} | holes
+    for gap in gaps:
+        _judge_gap(gap, missing, ids, sorted(truth), found, replay)
     if is_dense:
-        ids = audit_ids({k[1] for k in held} | {k[1] for k in refused}, {k[1] for k in truth}, holes, gaps, 3)
-        if ids.unnamed:
-            found.silent += ids.examples
-        if ids.misnamed and not refused:
-            found.wrong.append(f"I-GAP3: {stream.key}: {ids.examples}")
+        held_ids, true_ids = {key[1] for key in (*held, *refused)}, {key[1] for key in truth}
+        told = audit_ids(held_ids, true_ids, holes, gaps, EXAMPLES_MAX)
+        if told.unnamed:
+            found.silent += told.examples
+        if told.misnamed and not refused:
+            found.wrong.append(f"I-GAP3: {stream.key}: {told.examples}")
     return found
 
 
@@ -180,21 +188,21 @@ def _judge_missing(
             found.lost += 1
 
 
-def _judge_gaps(
-    stream: Stream, missing: Sequence[Key], holes: set[int], gaps: Sequence[Gap], found: Found, *, is_dense: bool
-) -> None:
-    ids = {number for _, number in missing} | holes
-    for gap in gaps:
-        found.gaps += 1
-        if is_dense:
-            covers = gap.cause == CAUSE_HOLE or any(gap.first_id <= number <= gap.last_id for number in ids)
-        else:
-            covers = any(gap.from_ns <= time_ms * NS_PER_MS <= gap.to_ns for time_ms, _ in missing)
-        # Where the tape itself was damaged nobody can know what was in it: such a gap may be empty.
-        if not covers and gap.cause != CAUSE_DAMAGE:
+def _judge_gap(gap: Gap, missing: Sequence[Key], ids: set[int], true: Sequence[Key], found: Found, replay: int) -> None:
+    found.gaps += 1
+    if gap.first_id >= 0:
+        if gap.cause != CAUSE_HOLE and not any(gap.first_id <= number <= gap.last_id for number in ids):
             found.empty_gaps += 1
-            if not is_dense:
-                found.false_gaps.append(f"{stream.key}: {gap.kind} {gap.cause} [{gap.from_ns}, {gap.to_ns}] covers nothing")
+        return
+    # Where the tape itself was damaged nobody can know what was in it: such a gap may be empty.
+    if gap.cause == CAUSE_DAMAGE or any(gap.from_ns <= time_ms * NS_PER_MS <= gap.to_ns for time_ms, _ in missing):
+        return
+    found.empty_gaps += 1
+    # As many trades as a replay holds, and nobody can tell that nothing more happened; with fewer it overlaps.
+    since = sum(1 for time_ms, _ in true if gap.from_ns < time_ms * NS_PER_MS <= gap.ts_recv_ns)
+    if since < replay:
+        span = f"[{gap.from_ns}, {gap.to_ns}]"
+        found.false_gaps.append(f"{gap.stream.key}: {gap.kind} {gap.cause} {span} covers nothing, and {since} happened")
 
 
 def trade_streams(streams: Mapping[str, Sequence[Stream]]) -> list[Stream]:
@@ -236,7 +244,9 @@ def read_tape(disk: Disk, watermark: int) -> tuple[dict[int, Frame], TapeReader]
     return frames, reader
 
 
-def check_tape(frames: Mapping[int, Frame], received: Sequence[tuple[int, int]], acked: int, *, is_rotten: bool) -> None:
+def check_tape(
+    frames: Mapping[int, Frame], received: Sequence[tuple[int, int]], acked: int, *, is_rotten: bool
+) -> None:
     """Every message that was acknowledged is on the tape, as it came."""
     for offset, crc in received:
         frame = frames.get(offset)

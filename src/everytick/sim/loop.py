@@ -149,9 +149,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Run every step of `work(stop)` as a step of this loop."""
         self.create_task(self._work(name, work, stop, ended), name=name)
 
-    async def _work(
-        self, name: str, work: Work, stop: Stop, ended: Callable[[BaseException | None], None]
-    ) -> None:
+    async def _work(self, name: str, work: Work, stop: Stop, ended: Callable[[BaseException | None], None]) -> None:
         error: BaseException | None = None
         try:
             for wait_s in work(stop) or ():
@@ -338,6 +336,13 @@ class SimLoop(asyncio.AbstractEventLoop):
         """What asyncio would log is a failure of the program."""
         error = context.get("exception")
         self.failures.append(f"{context.get('message')}: {error!r}" if error else str(context.get("message")))
+
+
+def new_loop(schedule: random.Random) -> SimLoop:
+    """A loop for one run. (asyncio calls every method abstract that one may have; a program on ports needs few.)"""
+    make: Any = SimLoop
+    loop: SimLoop = make(schedule)
+    return loop
 
 
 def _settle(future: asyncio.Future[None]) -> None:

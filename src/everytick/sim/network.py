@@ -116,16 +116,22 @@ class Line:
         self._place.lines.pop(self.connection.number, None)
 
     def _arrive(self, message: bytes) -> None:
-        if self.is_open and not self.is_mute and not self._net.is_dark(self._place):
+        if self._net.is_dark(self._place):
+            at_ns = self._place.weather.mute_until_ns + 1
+            self._net.loop.call_at_ns(at_ns, self._arrive, message, context=self._net.world)
+        elif self.is_open and not self.is_mute:
             self._place.venue.hear(self.connection, message)
 
     def _deliver(self, messages: list[bytes]) -> None:
         net, place = self._net, self._place
-        if not self.is_open or self.is_mute or net.is_dark(place):
+        if not self.is_open or self.is_mute:
             return
         if place.weather.twice_until_ns > net.loop.now_ns:
             messages = [one for message in messages for one in [message] * (1 + (net.dice.random() < 0.3))]
         arrives_ns = max(self._arrives_ns, net.loop.now_ns + int(net.delay_s(place) * NS_PER_S))
+        if net.is_dark(place):
+            # The network sends again what was not confirmed: late, in order, once the line is back.
+            arrives_ns = max(arrives_ns, place.weather.mute_until_ns + 1)
         self._arrives_ns = arrives_ns
         self._under_way.append((arrives_ns, messages))
         net.loop.call_at_ns(arrives_ns, self._read, context=self._context)
@@ -203,9 +209,7 @@ class SimNet:
                 if line.life == life:
                     line.drop()
 
-    async def connect(
-        self, url: str, on_messages: OnMessages, *, message_bytes_max: int, timeout_s: float
-    ) -> Socket:
+    async def connect(self, url: str, on_messages: OnMessages, *, message_bytes_max: int, timeout_s: float) -> Socket:
         """A new line. Raises Retryable."""
         place = self.places[urlsplit(url).netloc]
         weather, life = place.weather, LIFE.get()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from everytick.model.units import NS_PER_S
+from everytick.sim.clock import SimClock
+from everytick.sim.disk import SimDisk
 from everytick.sim.faults import Fault
 from everytick.sim.inmemory import MemoryBinance
-from everytick.sim.network import Line
-
-if TYPE_CHECKING:
-    from everytick.sim.world import World
+from everytick.sim.loop import SimLoop
+from everytick.sim.network import Line, Place
+from everytick.sim.store import Database
 
 HTTP_KINDS: Final = ("server_error", "page", "refused", "hangs")
 CLOSE_CODES: Final = (1000, 1001, 1006, 1008, 1011, 1012)
@@ -22,6 +23,34 @@ CLOCK_STEPS_S: Final = (-3_600, -120, -5, 5, 60, 3_600, 8 * 3_600)
 
 class InjectedDeath(Exception):
     """A task dies because the plan says so."""
+
+
+class World(Protocol):
+    """What a fault may do to a world (see `sim.world.World`)."""
+
+    loop: SimLoop
+    clock: SimClock
+    disk: SimDisk
+    database: Database
+    held: dict[str, int]
+    deaths_due: list[str]
+    is_rotten: bool
+
+    def place(self, name: str) -> Place:
+        """A venue on the network."""
+        ...
+
+    def die_after(self, steps: int, *, power: bool, down_s: float) -> None:
+        """Die before the step of the program that many from now."""
+        ...
+
+    def cut_power_in_io(self, operations: int, down_s: float) -> None:
+        """Die in the middle of the file operation that many from now."""
+        ...
+
+    async def stop(self, down_s: float) -> None:
+        """Ask for a graceful end."""
+        ...
 
 
 def strike(world: World, fault: Fault) -> bool:

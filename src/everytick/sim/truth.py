@@ -72,16 +72,16 @@ class Truth:
         flow.applied += 1
         flow.newest_ms = max(flow.newest_ms, ts_ns // NS_PER_MS)
 
-    def late(self) -> list[str]:
-        """Instruments of which data is overdue."""
+    def late(self, since_ns: int) -> list[str]:
+        """Instruments of which data is overdue, to a program that has been there since that nanosecond of the loop."""
         now_ms = (WALL_NS + self._loop.now_ns) // NS_PER_MS
+        began_ms = (WALL_NS + since_ns) // NS_PER_MS
         found = []
         for coin, flow in self._flows.items():
             waiting = flow.waiting
             while waiting and waiting[0] <= flow.newest_ms:
                 waiting.popleft()
             is_known = flow.applied >= HABIT_EVENTS and flow.gaps >= HABIT_EVENTS
-            if is_known and waiting and (now_ms - waiting[0]) / 1_000 > flow.bound_s():
+            if is_known and waiting and (now_ms - max(waiting[0], began_ms)) / 1_000 > flow.bound_s():
                 found.append(f"{self.venue}/trades/{coin}")
         return found
-

@@ -27,7 +27,7 @@ from everytick.sim.faults import Fault
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.inmemory import MemoryBinance, MemoryHyperliquid, MemoryVenue
 from everytick.sim.invariants import Broken, Judge
-from everytick.sim.loop import LIFE, SimLoop, Stuck
+from everytick.sim.loop import LIFE, Stuck, new_loop
 from everytick.sim.market import MarketTraits
 from everytick.sim.network import OnMessages, Place, SimNet
 from everytick.sim.program import Made, Program
@@ -64,7 +64,7 @@ class World:
     def __init__(self, swarm: Swarm) -> None:
         self.swarm = swarm
         seed = swarm.seed
-        self.loop = SimLoop(random.Random(f"{seed}/schedule"))
+        self.loop = new_loop(random.Random(f"{seed}/schedule"))
         self.clock = SimClock(self.loop)
         self.disk = SimDisk(seed)
         self.database = Database(self.loop)
@@ -88,6 +88,7 @@ class World:
         self._acked = 0  # the highest watermark ever told
         self._watched: Program | None = None
         self._watermark = 0
+        self._since_ns = 0  # when the watched program began
         self._wire()
 
     def _wire(self) -> None:
@@ -146,7 +147,7 @@ class World:
         if self.loop.failures:
             raise Broken("I-TASK", "; ".join(self.loop.failures[:3]))
         self.judge.met = dict(sorted(self.met.items()))
-        self.judge.trace = self._trace.hexdigest()
+        self.judge.trace = self.trace
         self.judge.steps = self.loop.steps
         return self.judge
 
@@ -320,13 +321,18 @@ class World:
         while True:
             await self.loop.pause(1.0)
             program = self.program
-            if program is not None and program.is_recording and program.is_connected and program.is_drained:
+            is_up = program is not None and program.is_recording and program.is_connected and program.is_drained
+            if program is not None and is_up and not self._is_deceived():
                 program.look()
                 if program.health().status is Status.OK:
                     break
             if self.loop.now_ns - began_ns > HEAL_S_MAX * NS_PER_S:
                 raise Broken("I-LIVE1", f"{when}: not well after {HEAL_S_MAX} s: {self._state()}")
         self.judge.heal_s = max(self.judge.heal_s, (self.loop.now_ns - began_ns) / NS_PER_S)
+
+    def _is_deceived(self) -> bool:
+        """Whether a line is open that carries nothing: the program has not found out yet."""
+        return any(line.is_mute for place in self.net.places.values() for line in place.lines.values())
 
     def _state(self) -> str:
         program = self.program
@@ -369,12 +375,12 @@ class World:
                 continue
             self._take_applied()
             program.look()
-            self._check_health(program)
             self._check_counters(program)
+            self._check_health(program)
 
     def _check_health(self, program: Program) -> None:
         """Health must not say ok while data that is due does not arrive."""
-        late = [one for truth in self.truths.values() for one in truth.late()]
+        late = [one for truth in self.truths.values() for one in truth.late(self._since_ns)]
         judge = self.judge
         judge.watched_s += LOOK_S
         if late:
@@ -386,7 +392,7 @@ class World:
     def _check_counters(self, program: Program) -> None:
         watermark = program.writer.watermark
         if program is not self._watched:
-            self._watched, self._watermark = program, 0
+            self._watched, self._watermark, self._since_ns = program, 0, self.loop.now_ns
         if watermark < self._watermark:
             raise Broken("I-DUR", f"the watermark went back from {self._watermark} to {watermark}")
         self._watermark = watermark
@@ -431,8 +437,9 @@ class World:
             invariants.check_same(reader, invariants.rebuilt(self.disk, watermark).reader())
         for store in stores:
             refused = invariants.refused_keys(store, frames)
+            replay = 0 if self.met["clock_step"] else self.swarm.replay_trades
             found = [
-                invariants.audit_stream(stream, self.place(stream.venue).venue.ledger, store, refused)
+                invariants.audit_stream(stream, self.place(stream.venue).venue.ledger, store, refused, replay)
                 for stream in invariants.trade_streams(self.swarm.streams)
             ]
             judge.take(found, when)
@@ -456,8 +463,16 @@ class World:
         """A new life has recovered: what was acknowledged must be there, and what no disk had is forgotten."""
         if report.next_offset < self._acked:
             raise Broken("I-DUR", f"recovery goes on at {report.next_offset}; up to {self._acked} was acknowledged")
-        self._received = [one for one in self._received if one[0] < report.next_offset]
+        unseen_from, unseen_to = max(report.skipped[0], self._acked), report.skipped[1]
+        self._received = [
+            one for one in self._received if one[0] < report.next_offset and not unseen_from <= one[0] < unseen_to
+        ]
         self.judge.restarts += 1
+
+    @property
+    def trace(self) -> str:
+        """A hash of everything that has happened so far."""
+        return self._trace.hexdigest()
 
     def place(self, name: str) -> Place:
         """A venue on the network."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from everytick.model.units import NS_PER_MS, NS_PER_S
 from everytick.sim.coin import CoinView
-from everytick.sim.hub import Connection, Hub
+from everytick.sim.hub import Connection, Hub, Key
 from everytick.sim.hyperliquid import messages
 from everytick.sim.hyperliquid.messages import Subscription
 from everytick.sim.hyperliquid.traits import VenueTraits
@@ -63,6 +63,7 @@ class LiveFeed:
         self._start_ns = hub.clock.mono_ns()
         self._due_ns: dict[str, int] = {}
         self._moved: dict[str, set[str]] = {"bbo": set(), "candle": set()}
+        self._told: dict[Key, int] = {}  # a candle's stream -> the open time last told
         self._resend: list[tuple[Connection, list[Print]]] = []
         self._is_quiet = False
 
@@ -163,8 +164,8 @@ class LiveFeed:
         self._moved["bbo"].clear()
         if self._is_due("candle", self._traits.candle_every_s, now_ns):
             for key in hub.wanted("candle"):
-                if key[1] in self._moved["candle"] and (candle := self.views[key[1]].candle(key[2])) is not None:
-                    hub.publish(key, messages.message("candle", candle))
+                if key[1] in self._moved["candle"]:
+                    self._publish_candle(key)
             self._moved["candle"].clear()
         if self._is_due("l2Book", self._traits.book_every_s, now_ns):
             for key in hub.wanted("l2Book"):
@@ -177,6 +178,16 @@ class LiveFeed:
             for key in hub.wanted("activeAssetCtx"):
                 if (context := self.views[key[1]].context()) is not None:
                     hub.publish(key, messages.message("activeAssetCtx", {"coin": key[1], "ctx": context}))
+
+    def _publish_candle(self, key: Key) -> None:
+        """The candle as it stands, and before a new one the old one as it ended."""
+        view, interval = self.views[key[1]], key[2]
+        candle = view.candle(interval)
+        if candle is None:
+            return
+        for one in view.candles(interval, self._told.get(key, candle.t), candle.t):
+            self._hub.publish(key, messages.message("candle", one))
+        self._told[key] = candle.t
 
     def _is_due(self, what: str, every_s: float, now_ns: int) -> bool:
         if now_ns < self._due_ns.get(what, 0):
