@@ -53,7 +53,15 @@ def record(port: int, trades: int, trades_per_message: int, folder: Path, **more
     return answer_of("bench.ours.record", order, seconds_max=_SECONDS_MAX)
 
 
-def compare(trades: int, trades_per_message: int, folder: Path, peer: Callable[[int], float], *, store: bool) -> Rates:
+def compare(
+    trades: int,
+    trades_per_message: int,
+    folder: Path,
+    peer: Callable[[int], float],
+    *,
+    store: bool,
+    processes: int = 1,
+) -> Rates:
     """Record `trades` trades on both sides, in turn. `peer` takes a port and gives trades per second.
 
     Raises RuntimeError if our side does not hold exactly the trades that were sent.
@@ -66,7 +74,7 @@ def compare(trades: int, trades_per_message: int, folder: Path, peer: Callable[[
         sender("coinbase", messages, trades_per_message) as (peer_port, peer_bytes),
     ):
         for _ in range(PASSES):
-            answer = record(our_port, trades, trades_per_message, folder, store=store)
+            answer = record(our_port, trades, trades_per_message, folder, store=store, processes=processes)
             if answer["trades"] != trades:
                 raise RuntimeError(f"sent {trades} distinct trades, ours holds {answer['trades']}")
             ours.append(trades / answer["seconds"])

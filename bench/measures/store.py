@@ -11,6 +11,7 @@ from bench.report import Row, ratio_of
 
 TRADES = 200_000
 GOAL = 6.0
+WAYS = {1: "`everytick run` alone", 2: "`everytick record` and `everytick project`"}
 
 
 def run(work: Path) -> list[Row]:
@@ -34,13 +35,18 @@ def run(work: Path) -> list[Row]:
             return TRADES / float(answer["seconds"])
 
         version = peer_version("cryptofeed")
-        for each, goal in ((1, GOAL), (5, 0.0)):
-            rates = compare(TRADES, each, work / "store", postgres, store=True)
+        # Both sides with two processes (the peer's second one is its database), and ours with one alone.
+        for name, each, processes, goal in (
+            ("store-1", 1, 2, GOAL),
+            ("store-1-one-process", 1, 1, 0.0),
+            ("store-5", 5, 2, 0.0),
+        ):
+            rates = compare(TRADES, each, work / "store", postgres, store=True, processes=processes)
             rows.append(
                 Row(
-                    name=f"store-{each}",
+                    name=name,
                     what="socket → tape → decoded → deduplicated → SQLite, "
-                    f"{each} trade{'s' if each > 1 else ''} a message",
+                    f"{each} trade{'s' if each > 1 else ''} a message, {WAYS[processes]}",
                     ours=median(rates.ours),
                     peer=f"cryptofeed {version}: socket → TradePostgres → PostgreSQL {where['version']}, no dedupe",
                     peer_value=median(rates.peer),

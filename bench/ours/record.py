@@ -21,6 +21,7 @@ import psycopg
 
 from bench.frames import COINS, SYMBOLS
 from bench.machine import percentile, resident_bytes
+from bench.children import Child
 from everytick.config import Settings, store_path, tape_folder
 from everytick.config.settings import (
     BinanceSettings,
@@ -42,6 +43,7 @@ from everytick.wiring.parts import host_ports
 from everytick.wiring.process import Process
 from everytick.wiring.views import frames
 
+PROJECTOR_SECONDS_MAX = 60
 POLL_S = 0.001
 RESIDENT_EVERY = 20  # looks
 SETTLED_S = 0.25
@@ -195,6 +197,20 @@ async def record(settings: Settings, order: dict[str, Any], marks: Sequence[int]
     return watch
 
 
+async def record_beside_projector(settings: Settings, order: dict[str, Any]) -> Watch:
+    """Record in this process while another keeps the store: `everytick record` and `everytick project`."""
+    process = Process(settings, host_ports(), Telemetry(HostClock()), projects=False, serves=False)
+    watch = Watch(process.progress, order["messages"], (), store=False)
+    wanted = {name: order.get(name, default) for name, default in (("dialect", "hyperliquid"), ("url", ""))}
+    with Child("bench.ours.project", {**order, **wanted}, seconds_max=PROJECTOR_SECONDS_MAX) as projector:
+        projector.line()  # it is ready: its start is not what is measured
+        async with asyncio.TaskGroup() as group:
+            group.create_task(process.run(heeds_signals=False))
+            watch.ended_ns = (await asyncio.to_thread(projector.line))["ended_ns"]
+            process.stop()
+    return watch
+
+
 def main() -> None:
     """Print what was held, how fast, and what was asked for besides."""
     order = json.loads(sys.argv[1])
@@ -205,7 +221,8 @@ def main() -> None:
     moments = time_commits() if order.get("latencies") else []
     trades, messages = order["trades"], order["messages"]
     marks = [mark * messages // trades for mark in order.get("marks", ())]
-    watch = run(record(settings, order, marks))
+    is_split = order.get("processes", 1) == 2
+    watch = run(record_beside_projector(settings, order) if is_split else record(settings, order, marks))
     answer: dict[str, Any] = {"resident_bytes": watch.resident_at_marks()}
     answer["resident_bytes_max"] = max((b for _, b in watch.resident), default=0)
     if url:

@@ -32,10 +32,22 @@ class KnownTrades:
         old = [key for key in keys if key[0] <= self.floor_ns]
         return self._store.known_trades(self._stream, old) if old else {}
 
-    def are_new(self, keys: list[TradeKey]) -> bool:
-        """Whether none of these is held and none is repeated among them, as far as memory alone can tell."""
-        is_recent = not keys or min(keys)[0] > self.floor_ns
-        return is_recent and len(set(keys)) == len(keys) and self.held.keys().isdisjoint(keys)
+    def enter(self, keys: list[TradeKey], values: list[TradeValues]) -> bool:
+        """Enter all of these as known, if none is known or repeated as far as memory alone can tell; else none."""
+        held = self.held
+        if min([ts_ns for ts_ns, _ in keys]) <= self.floor_ns or not held.keys().isdisjoint(keys):
+            return False
+        before = len(held)
+        held.update(zip(keys, values, strict=True))
+        if len(held) - before == len(keys):
+            return True
+        self.leave(keys)
+        return False
+
+    def leave(self, keys: list[TradeKey]) -> None:
+        """Take back what `enter` entered."""
+        for key in keys:
+            self.held.pop(key, None)
 
     def settle(self) -> None:
         """The store now has everything accepted so far: forget the earliest accepted, keep the last few thousand."""

@@ -38,25 +38,24 @@ def take_run(
     found: dict[Stream, list[PlacedTrade]] = {}
     end = read(frames, start, min(start + RUN_FRAMES_MAX, len(frames)), found)
     epoch = frames[start].source.epoch
-    ready: list[tuple[KnownTrades, StreamState, list[TradeKey], list[PlacedTrade]]] = []
+    entered: list[tuple[KnownTrades, StreamState, list[TradeKey], list[PlacedTrade]]] = []
     for stream, rows in found.items():
         if not rows:
             continue
         state = state_of(stream, epoch)
-        if state is None:
-            return start
         known = known_of(stream)
         keys = [(row[1], row[2]) for row in rows]
-        if not known.are_new(keys) or not _continue(state, keys):
+        if state is None or not _continue(state, keys) or not known.enter(keys, [row[3:6] for row in rows]):
+            for other, _, theirs, _ in entered:
+                other.leave(theirs)
             return start
-        ready.append((known, state, keys, rows))
-    for known, state, keys, rows in ready:
-        known.held.update(zip(keys, [row[3:6] for row in rows], strict=True))
-        sequence.advance(state, max(keys)[0])
+        entered.append((known, state, keys, rows))
+    for _, state, keys, rows in entered:
+        sequence.advance(state, max([ts_ns for ts_ns, _ in keys]))
         if state.newest_id >= 0:
             state.newest_id = keys[-1][1]
         taken += rows
-    grown.update(rows[0][0] for *_, rows in ready)
+        grown.add(rows[0][0])
     return end
 
 

@@ -27,7 +27,7 @@ _accepted: Final[set[str]] = set()
 def trade_run(frames: Sequence[Frame], start: int, stop: int, found: dict[Stream, list[PlacedTrade]]) -> int:
     """See venues.protocol.TradeRuns. Texts go on as the venue wrote them: they have been checked."""
     message, bytes_max, accepted, sides, read = FrameKind.MESSAGE, LIMITS.decode_bytes_max, _accepted, _SIDE_TEXT, _read
-    lists: dict[str, tuple[Stream, Callable[[PlacedTrade], None]]] = {}
+    lists = _Lists(found)
     source, recv_ns, last_ms = frames[start].source, -1, 0
     for at in range(start, stop):
         frame = frames[at]
@@ -52,12 +52,7 @@ def trade_run(frames: Sequence[Frame], start: int, stop: int, found: dict[Stream
                     _accept(price)
                 if size not in accepted:
                     _accept(size)
-                coin = item.coin
-                if coin not in lists:
-                    stream = names.TRADES[coin]
-                    rows = found.setdefault(stream, [])
-                    lists[coin] = (stream, rows.append)
-                stream, put = lists[coin]
+                stream, put = lists[item.coin]
                 put((stream, ts_ms * NS_PER_MS, item.tid, price, size, sides[item.side], recv_ns, offset))
         except TROUBLE:
             for rows in found.values():
@@ -65,6 +60,19 @@ def trade_run(frames: Sequence[Frame], start: int, stop: int, found: dict[Stream
                     rows.pop()
             return at
     return stop
+
+
+class _Lists(dict[str, tuple[Stream, Callable[[PlacedTrade], None]]]):
+    """Coin -> its stream, and what puts a row into the stream's list."""
+
+    def __init__(self, found: dict[Stream, list[PlacedTrade]]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __missing__(self, coin: str) -> tuple[Stream, Callable[[PlacedTrade], None]]:
+        stream = names.TRADES[coin]
+        self[coin] = pair = (stream, self._found.setdefault(stream, []).append)
+        return pair
 
 
 def _accept(text: str) -> None:
