@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,6 +54,7 @@ class Outcome:
     up_s: float = 0.0
     seconds: float = 0.0
     is_intact: bool = False
+    rebuilt_differs: str = "not compared"
     audit: Audit | None = None
 
 
@@ -78,12 +81,20 @@ async def running(folder: Path, ws_url: str) -> AsyncIterator[asyncio.subprocess
         await process.wait()
 
 
-def tape_end(folder: Path) -> tuple[int, int]:
-    """(end, surely durable) of the tape as an outsider sees it."""
-    if not (folder / "tape").is_dir():
-        return 0, 0
-    reader = TapeReader(FolderDisk(folder / "tape"))
-    return reader.end(), reader.durable()
+class Outsider:
+    """What someone outside sees of the tape. One reader for the whole sweep: a look costs only what is new."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "tape"
+        self._reader: TapeReader | None = None
+
+    def end(self) -> tuple[int, int]:
+        """(end, surely durable)."""
+        if self._reader is None:
+            if not self._folder.is_dir():
+                return 0, 0
+            self._reader = TapeReader(FolderDisk(self._folder))
+        return self._reader.end(), self._reader.durable()
 
 
 def stored(folder: Path) -> set[tuple[str, int, int]]:
@@ -107,16 +118,17 @@ async def sweep(kills: int, seed: int, folder: Path) -> Outcome:
     market = MarketTraits(coins=COINS, trades_per_s=10_000.0, block_ms=(1, 2), weight_ratio=0.25)
     sim = HyperliquidSim(VenueTraits(candle_every_s=60, buffer_bytes_max=64 << 20), seed=seed, market=market)
     await sim.start()
+    outsider = Outsider(folder)
     began = time.monotonic()
     durable_before, rows_before = 0, set[tuple[str, int, int]]()
     try:
         for number in range(kills + 1):
-            end_before, _ = tape_end(folder)
+            end_before, _ = outsider.end()
             started = time.monotonic()
             async with running(folder, sim.ws_url) as process:
                 outcome.starts += 1
-                await _recording_again(folder, end_before, process, outcome, started)
-                if tape_end(folder)[0] < durable_before:
+                await _recording_again(outsider, end_before, process, outcome, started)
+                if outsider.end()[0] < durable_before:
                     outcome.durable_lost += 1
                 if number % 10 == 0:
                     outcome.rows_lost += len(rows_before - stored(folder))
@@ -124,7 +136,7 @@ async def sweep(kills: int, seed: int, folder: Path) -> Outcome:
                     await _end_gracefully(sim, process)
                     break
                 await asyncio.sleep(dice.uniform(0.0, 0.5))
-                durable_before = tape_end(folder)[1]
+                durable_before = outsider.end()[1]
                 if number % 10 == 9:
                     rows_before = stored(folder)
                 outcome.up_s += time.monotonic() - started - outcome.again_s[-1]
@@ -139,10 +151,10 @@ async def sweep(kills: int, seed: int, folder: Path) -> Outcome:
 
 
 async def _recording_again(
-    folder: Path, end_before: int, process: asyncio.subprocess.Process, outcome: Outcome, started: float
+    outsider: Outsider, end_before: int, process: asyncio.subprocess.Process, outcome: Outcome, started: float
 ) -> None:
     # START, CONNECT and SUBSCRIBE alone are no recording: wait for messages behind them.
-    while tape_end(folder)[0] <= end_before + 8:
+    while outsider.end()[0] <= end_before + 8:
         assert process.returncode is None, f"the recorder ended by itself with {process.returncode}"
         assert time.monotonic() - started < 30, "nothing was recorded for 30 s"
         await asyncio.sleep(0.01)
@@ -171,6 +183,14 @@ def _judge(sim: HyperliquidSim, folder: Path, outcome: Outcome) -> None:
         epochs = sorted({seam.epoch for seam in seams if _explains(seam, named)})
     finally:
         reader.close()
+    rebuilt = subprocess.run(
+        [sys.executable, "-m", "everytick", "rebuild", "--json"],
+        env={**os.environ, "EVERYTICK_DATA__DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    outcome.rebuilt_differs = str(json.loads(rebuilt.stdout)["difference"] or "")
     starts = [frame.offset for frame in _frames(folder) if frame.kind is FrameKind.START]
     for start, following in pairwise([*starts, report.end_offset]):
         outcome.unexplained_starts += not any(start < epoch < following for epoch in epochs)
@@ -217,10 +237,11 @@ def main() -> int:
         "starts_without_verdict": outcome.unexplained_starts,
         "recording_again_s": {"median": round(again[len(again) // 2], 2), "max": round(again[-1], 2)},
         "tape_intact": outcome.is_intact,
+        "rebuilt_store_same": not outcome.rebuilt_differs,
         "honest": found.honest,
     }
     print(held)
-    bad = outcome.durable_lost + outcome.rows_lost + outcome.unexplained_starts
+    bad = outcome.durable_lost + outcome.rows_lost + outcome.unexplained_starts + bool(outcome.rebuilt_differs)
     return 1 if bad or not found.honest or not outcome.is_intact or again[-1] > AGAIN_S_MAX else 0
 
 

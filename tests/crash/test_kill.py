@@ -15,6 +15,7 @@ def test_a_killed_recorder_loses_nothing_durable_and_explains_every_restart(tmp_
     assert outcome.rows_lost == 0
     assert outcome.unexplained_starts == 0
     assert outcome.is_intact
+    assert outcome.rebuilt_differs == ""
     assert outcome.audit is not None
     assert outcome.audit.honest, outcome.audit
     assert max(outcome.again_s) < AGAIN_S_MAX
