@@ -64,3 +64,10 @@ def test_every_command_that_a_page_shows_exists() -> None:
 
 def _misplaced(words: list[str]) -> str:
     return next(b for a, b in itertools.pairwise(words) if b < a)
+
+
+def test_every_guarantee_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs" / "GUARANTEES.md").read_text()))
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    assert {name for name in named if f"def {name}(" not in written} == set()
