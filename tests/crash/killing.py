@@ -115,7 +115,7 @@ async def sweep(kills: int, seed: int, folder: Path) -> Outcome:
     dice = random.Random(seed)
     outcome = Outcome()
     # About 2,000 frames a second; the last coins are quiet enough for a replay to bridge a restart.
-    market = MarketTraits(coins=COINS, trades_per_s=10_000.0, block_ms=(1, 2), weight_ratio=0.25)
+    market = MarketTraits(coins=COINS, trades_per_s=9_000.0, block_ms=(1, 1), weight_ratio=0.35)
     sim = HyperliquidSim(VenueTraits(candle_every_s=60, buffer_bytes_max=64 << 20), seed=seed, market=market)
     await sim.start()
     outsider = Outsider(folder)
