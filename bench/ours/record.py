@@ -19,9 +19,9 @@ import apsw
 import msgspec
 import psycopg
 
+from bench.children import Child
 from bench.frames import COINS, SYMBOLS
 from bench.machine import percentile, resident_bytes
-from bench.children import Child
 from everytick.config import Settings, store_path, tape_folder
 from everytick.config.settings import (
     BinanceSettings,

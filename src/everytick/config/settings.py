@@ -62,7 +62,8 @@ class StoreSettings(msgspec.Struct, frozen=True):
         SecretUrl,
         Meta(
             description="`sqlite:///file` (four slashes for a path from the root), or "
-            "`postgresql://host:5432/database`, with user and password before the host. Empty: `store.sqlite` in `data.dir`."
+            "`postgresql://host:5432/database`, with user and password before the host. "
+            "Empty: `store.sqlite` in `data.dir`."
         ),
     ] = SecretUrl("")
     standby: Annotated[
