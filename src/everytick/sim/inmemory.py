@@ -86,6 +86,10 @@ class MemoryHub(Hub):
         """From now on this stream says nothing, while the others flow."""
         self._stalled.setdefault(key, [])
 
+    def is_stalled(self, key: Key) -> bool:
+        """Whether the stream says nothing now."""
+        return key in self._stalled
+
     def flow(self, key: Key) -> None:
         """It speaks again, and what has waited comes first."""
         for connection, message in self._stalled.pop(key, ()):
@@ -112,7 +116,11 @@ class MemoryHub(Hub):
 
     def tell(self, connection: Connection, message: bytes, *, channel: str = "", trades: Sequence[Print] = ()) -> None:
         """Put one message to one client, and its trades in the ledger."""
-        connection.put(message)
+        waiting = self._stalled.get((channel, trades[0].coin, "")) if trades else None
+        if waiting is None:
+            connection.put(message)
+        else:
+            waiting.append((connection, message))
         if trades:
             self.ledger.emitted(trades[0].coin, trades)
 
@@ -155,8 +163,9 @@ class MemoryVenue(Protocol):
         """The answer to one request: status and body."""
         ...
 
-    def spoil(self, dice: random.Random) -> bool:
-        """Send one message that must not be stored; whether anybody listens."""
+    def spoil(self, dice: random.Random, *, knows_time: bool) -> bool:
+        """Send one message that must not be stored; whether anybody listens. A client whose clock is wrong cannot
+        tell a wrong time."""
         ...
 
     def last_words(self) -> None:
@@ -199,12 +208,13 @@ class MemoryHyperliquid(HyperliquidSim):
         found = info.respond(ask.type, ask.coin, ask.req, self._live.views, self._live.now_ms)
         return (422, b"no such thing") if found is None else (200, found)
 
-    def spoil(self, dice: random.Random) -> bool:
+    def spoil(self, dice: random.Random, *, knows_time: bool) -> bool:
         """A message of a bad kind, with good new neighbours where it can be read."""
-        kind = dice.choice([kind for kind in KINDS if "huge" not in kind])
+        kind = dice.choice([kind for kind in KINDS if "huge" not in kind and (knows_time or kind != "time_8h_ahead")])
         for view in self._live.views.values():
-            heard = self.hub.subscribers(("trades", view.coin, ""))
-            if not heard or not view.recent:
+            key = ("trades", view.coin, "")
+            heard = self.hub.subscribers(key)
+            if not heard or not view.recent or self.hub.is_stalled(key):
                 continue
             last = view.recent[-1]
             salt = dice.getrandbits(40) << 4
@@ -271,12 +281,12 @@ class MemoryBinance(BinanceSim):
         name, _, query = path.removeprefix("/api/v3/").partition("?")
         return self._rest.tell(name, dict(parse_qsl(query)))
 
-    def spoil(self, dice: random.Random) -> bool:
+    def spoil(self, dice: random.Random, *, knows_time: bool) -> bool:
         """A broken message, or a trade with a bad price beside its good copy."""
         for symbol, history in self._live.histories.items():
             key = ("trade", symbol, "")
             heard = self.hub.subscribers(key)
-            if not heard or not history.trades:
+            if not heard or not history.trades or self.hub.is_stalled(key):
                 continue
             last = history.trades[-1]
             bad = msgspec.structs.replace(last, px=dice.choice(("NaN", "-1", "1_000", "0", "１２")))

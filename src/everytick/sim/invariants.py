@@ -151,9 +151,12 @@ def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Ke
     covers = reader.coverage(stream, 0, 2**63 - 1)
     _judge_missing(stream, missing, gaps, covers, found, is_dense=is_dense)
     holes = ledger.holes.get(stream.instrument, set())
-    ids = {number for _, number in missing} | holes
+    # What was refused is not held either: a gap may name it as well.
+    unheld = sorted(key for key in due if key not in held)
+    ids = {number for _, number in unheld} | holes
+    everything = sorted(truth)
     for gap in gaps:
-        _judge_gap(gap, missing, ids, sorted(truth), found, replay)
+        _judge_gap(gap, unheld, ids, everything, found, replay)
     if is_dense:
         held_ids, true_ids = {key[1] for key in (*held, *refused)}, {key[1] for key in truth}
         told = audit_ids(held_ids, true_ids, holes, gaps, EXAMPLES_MAX)
@@ -188,14 +191,14 @@ def _judge_missing(
             found.lost += 1
 
 
-def _judge_gap(gap: Gap, missing: Sequence[Key], ids: set[int], true: Sequence[Key], found: Found, replay: int) -> None:
+def _judge_gap(gap: Gap, unheld: Sequence[Key], ids: set[int], true: Sequence[Key], found: Found, replay: int) -> None:
     found.gaps += 1
     if gap.first_id >= 0:
         if gap.cause != CAUSE_HOLE and not any(gap.first_id <= number <= gap.last_id for number in ids):
             found.empty_gaps += 1
         return
     # Where the tape itself was damaged nobody can know what was in it: such a gap may be empty.
-    if gap.cause == CAUSE_DAMAGE or any(gap.from_ns <= time_ms * NS_PER_MS <= gap.to_ns for time_ms, _ in missing):
+    if gap.cause == CAUSE_DAMAGE or any(gap.from_ns <= time_ms * NS_PER_MS <= gap.to_ns for time_ms, _ in unheld):
         return
     found.empty_gaps += 1
     # As many trades as a replay holds, and nobody can tell that nothing more happened; with fewer it overlaps.

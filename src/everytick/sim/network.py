@@ -213,8 +213,8 @@ class SimNet:
         """A new line. Raises Retryable."""
         place = self.places[urlsplit(url).netloc]
         weather, life = place.weather, LIFE.get()
-        await self.loop.pause(self.delay_s(place))
         self._note_connect(place, life)
+        await self.loop.pause(self.delay_s(place))
         now_ns = self.loop.now_ns
         if weather.down_until_ns > now_ns:
             raise Retryable("connection refused")

@@ -152,7 +152,8 @@ def _hole(world: World, fault: Fault) -> bool:
 
 
 def _poison(world: World, fault: Fault) -> bool:
-    return world.place(fault.venue).venue.spoil(random.Random(int(fault.dice * 2**53)))
+    dice = random.Random(int(fault.dice * 2**53))
+    return world.place(fault.venue).venue.spoil(dice, knows_time=world.clock.step_ns == 0)
 
 
 def _full(world: World, fault: Fault) -> bool:

@@ -82,6 +82,7 @@ class World:
         self._main: asyncio.Task[None] | None = None
         self._restart_s = 0.0
         self._is_stopping = False
+        self._is_over = False
         self._is_quiet = False  # the venues make no news, so that an audit has an end
         self._trace = hashlib.blake2b(digest_size=16)
         self._received: list[tuple[int, int]] = []  # (offset, crc) of every message that was handed over
@@ -140,6 +141,7 @@ class World:
         except Stuck as stuck:
             raise Broken("I-LOOP", str(stuck)) from stuck
         finally:
+            self._is_over = True  # what is torn down now says nothing any more
             self.loop.finish()
             gc.collect()
             if was_enabled:
@@ -489,6 +491,8 @@ class World:
 
     def tell(self, what: str, detail: str) -> None:
         """Remember an event, and make it part of the trace."""
+        if self._is_over:
+            return
         self.events.append(Event(self.loop.now_ns / NS_PER_S, self.life, what, detail[:300]))
         self._note(f"{what} {detail}")
 

@@ -145,14 +145,18 @@ def _tape(progress: Progress, seen: Seen, mono_ns: int, limits: HealthLimits) ->
             _ms(age_ns),
             "make room or repair the disk; recording resumes by itself",
         )
-    if age_ns > limits.watermark_age_ns_max:
-        waiting = progress.offset_appended - progress.offset_durable
+    waiting = progress.offset_appended - progress.offset_durable
+    # All that is durable is applied, and something received is not: it waits for the disk, which moves and is too slow.
+    is_behind = seen.lag_mono_ns and progress.offset_applied >= progress.offset_durable
+    behind_ns = mono_ns - seen.lag_mono_ns if is_behind else 0
+    if max(age_ns, behind_ns) > limits.watermark_age_ns_max:
         yield Reason(
             Status.STALE,
             "watermark_old",
             "tape",
-            f"the watermark has stood at {progress.offset_durable} for {_seconds(age_ns)}, {waiting} frames wait",
-            _ms(age_ns),
+            f"the watermark has stood at {progress.offset_durable} for {_seconds(age_ns)}, {waiting} frames wait"
+            + (f", the oldest for {_seconds(behind_ns)}" if behind_ns else ""),
+            _ms(max(age_ns, behind_ns)),
             "look at the disk's latency and at the log of the tape writer",
         )
 
