@@ -68,7 +68,7 @@ class Nothing(TapeReader):
     def __init__(self) -> None:
         self._damage = {}
 
-    def read(self, offset: int, count: int, until: int) -> list[object]: # never any
+    def read(self, offset: int, count: int, until: int) -> list[object]:  # never any
         return []
 
 
