@@ -218,7 +218,7 @@ class MemoryHyperliquid(HyperliquidSim):
                 continue
             last = view.recent[-1]
             salt = dice.getrandbits(40) << 4
-            bad, *good = (msgspec.structs.replace(last, tid=(last.tid ^ salt) | n) for n in range(3))
+            bad, *good = (msgspec.structs.replace(last, tid=(last.tid ^ salt) & ~3 | n) for n in range(3))
             message = poison_message(kind, bad, tuple(good))
             for connection in heard:
                 connection.put(message)
@@ -234,7 +234,7 @@ class MemoryHyperliquid(HyperliquidSim):
         """One more trade of each coin."""
         dice = random.Random(0)
         self.turn()
-        self._live.pass_time(self.market.time_ms)
+        self._live.let_go()
         for coin in self.market.coins.values():
             trades = coin.trade(dice, self.market.time_ms, 1)
             if not self.hub.publish(("trades", coin.coin, ""), trades_frame(trades), trades):

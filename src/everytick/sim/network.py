@@ -21,6 +21,7 @@ from everytick.sim.inmemory import MemoryConnection, MemoryVenue
 from everytick.sim.loop import LIFE, SimLoop
 from everytick.venues.registry import VENUES
 
+LATE_NS = 10 * NS_PER_S
 OnMessages = Callable[[list[bytes]], None]
 
 
@@ -66,6 +67,10 @@ class Line:
         self._arrives_ns = 0
         net.numbers += 1
         self.connection = MemoryConnection(net.numbers, self._deliver)
+
+    def is_deceiving(self, now_ns: int) -> bool:
+        """Whether it looks open, and what was sent will not be there for long, or never."""
+        return self.is_mute or self._arrives_ns > now_ns + LATE_NS
 
     # --- the client's side: ports.Socket ---
 

@@ -34,6 +34,7 @@ class Flow:
     squares: float = 0.0
     applied: int = 0
     newest_ms: int = -1
+    applied_ms: int = 0  # true time at which the store last got anything of it
     waiting: deque[int] = field(default_factory=deque)
 
     def happened(self, time_ms: int) -> None:
@@ -70,10 +71,14 @@ class Truth:
         """A trade of that time is in the store."""
         flow = self._flows.setdefault(coin, Flow())
         flow.applied += 1
+        flow.applied_ms = (WALL_NS + self._loop.now_ns) // NS_PER_MS
         flow.newest_ms = max(flow.newest_ms, ts_ns // NS_PER_MS)
 
-    def late(self, since_ns: int) -> list[str]:
-        """Instruments of which data is overdue, to a program that has been there since that nanosecond of the loop."""
+    def late(self, since_ns: int, *, is_clock_right: bool) -> list[str]:
+        """Instruments of which data is overdue, to a program that has been there since that nanosecond of the loop.
+
+        A program whose clock is wrong cannot know how old data is: for it, any that arrives is fresh.
+        """
         now_ms = (WALL_NS + self._loop.now_ns) // NS_PER_MS
         began_ms = (WALL_NS + since_ns) // NS_PER_MS
         found = []
@@ -82,6 +87,7 @@ class Truth:
             while waiting and waiting[0] <= flow.newest_ms:
                 waiting.popleft()
             is_known = flow.applied >= HABIT_EVENTS and flow.gaps >= HABIT_EVENTS
-            if is_known and waiting and (now_ms - max(waiting[0], began_ms)) / 1_000 > flow.bound_s():
+            arrived_ms = 0 if is_clock_right else flow.applied_ms
+            if is_known and waiting and (now_ms - max(waiting[0], began_ms, arrived_ms)) / 1_000 > flow.bound_s():
                 found.append(f"{self.venue}/trades/{coin}")
         return found

@@ -334,7 +334,8 @@ class World:
 
     def _is_deceived(self) -> bool:
         """Whether a line is open that carries nothing: the program has not found out yet."""
-        return any(line.is_mute for place in self.net.places.values() for line in place.lines.values())
+        now_ns = self.loop.now_ns
+        return any(line.is_deceiving(now_ns) for place in self.net.places.values() for line in place.lines.values())
 
     def _state(self) -> str:
         program = self.program
@@ -382,7 +383,8 @@ class World:
 
     def _check_health(self, program: Program) -> None:
         """Health must not say ok while data that is due does not arrive."""
-        late = [one for truth in self.truths.values() for one in truth.late(self._since_ns)]
+        is_right = self.clock.step_ns == 0
+        late = [one for truth in self.truths.values() for one in truth.late(self._since_ns, is_clock_right=is_right)]
         judge = self.judge
         judge.watched_s += LOOK_S
         if late:

@@ -183,15 +183,17 @@ class Monitor:
             self._lines[name] = line
         if now.up != line.is_up or now.connects != line.connects:
             if now.up:
-                self._came_back(name, line, mono_ns, line.all.moved_ns)
+                down_ns = mono_ns if line.is_up else line.changed_ns
+                self._came_back(name, line, mono_ns, line.all.moved_ns, down_ns)
             line.is_up, line.connects, line.changed_ns = now.up, now.connects, mono_ns
         if now.last_message_ns != line.message:
             line.message, line.spoke_ns = now.last_message_ns, mono_ns
 
-    def _came_back(self, name: str, line: _Line, mono_ns: int, spoke_ns: int) -> None:
+    def _came_back(self, name: str, line: _Line, mono_ns: int, spoke_ns: int, down_ns: int) -> None:
         for key, carried_by in self.streams.items():
             habit = self._habits.get(key)
-            if carried_by == name and habit is not None:
+            # What was mute before the line went is not cured by its coming back.
+            if carried_by == name and habit is not None and down_ns - habit.silent_ns <= habit.expected.bound_ns:
                 habit.start_afresh(mono_ns, spoke_ns)
         line.all.again_ns = line.all.again_ns or mono_ns
 
@@ -206,5 +208,6 @@ class Monitor:
             line = self._lines.get(name)
             if line is not None and line.all.moved_ns != mono_ns:
                 if mono_ns - line.all.moved_ns > line.all.expected.bound_ns:
-                    self._came_back(name, line, mono_ns, mono_ns)  # it was mute as a whole, and is no longer
+                    silent_ns = line.all.moved_ns
+                    self._came_back(name, line, mono_ns, mono_ns, silent_ns)  # it was mute as a whole, and is no longer
                 line.all.move(mono_ns, mono_ns, self._spoilt_ns)

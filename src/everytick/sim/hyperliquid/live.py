@@ -133,9 +133,13 @@ class LiveFeed:
         """Make no more news, and send out what is held back."""
         self._is_quiet = True
         self.pass_time(self._market.time_ms)
+        self.let_go()
+        await self._hub.drain(0)
+
+    def let_go(self) -> None:
+        """Send out what is held back to share a frame with what comes next."""
         for trades in self._framing.rest():
             self._publish(trades)
-        await self._hub.drain(0)
 
     def _publish(self, trades: Sequence[Print]) -> None:
         coin = trades[0].coin
