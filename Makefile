@@ -8,13 +8,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs readme lock clean
+.PHONY: help demo test check bench faults docs readme lock clean
 
 help:
 	@echo "make demo              record a simulated venue, watch it, audit it   (ARGS='--for 20s')"
 	@echo "make test              checks and tests                               (ARGS='-k tape')"
 	@echo "make check             lint, types, floors, docs"
 	@echo "make bench             our speed beside a peer or the machine's limit (ONLY=name)"
+	@echo "make faults            faults of a real PostgreSQL, for us and for a peer: docs/FAULTS.md (STOP=600)"
 	@echo "make docs              write the parts of docs/ that are read off the code"
 	@echo "make lock              resolve the requirements again"
 
@@ -50,6 +51,10 @@ check: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+# Without STOP every fault (a quarter of an hour); with it that long an outage alone.
+faults: $(VENV)/dev
+	@$(BIN)/python -m bench.faults --write $(if $(STOP),--only stop --stop $(STOP) --rate 1000) $(ARGS)
 
 docs: $(VENV)/dev
 	@$(BIN)/python -m tests.generated

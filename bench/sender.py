@@ -46,15 +46,24 @@ class Client:
 
     def handshake(self) -> None:
         """Answer the upgrade request; no extensions, no compression."""
+        self.accept(self.request()[1])
+
+    def request(self) -> tuple[str, bytes]:
+        """What is asked for, with its query, and the key of an upgrade; empty where it is none."""
         while b"\r\n\r\n" not in self.buffer:
             self._fill()
         head, _, rest = bytes(self.buffer).partition(b"\r\n\r\n")
         self.buffer = bytearray(rest)
+        first, *lines = head.split(b"\r\n")
         key = b""
-        for line in head.split(b"\r\n")[1:]:
+        for line in lines:
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"sec-websocket-key":
                 key = value.strip()
+        return first.split()[1].decode(), key
+
+    def accept(self, key: bytes) -> None:
+        """Take the upgrade."""
         accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
         self.connection.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
