@@ -63,6 +63,15 @@ class SimDisk:
         self._datasyncs_to_fail.clear()
 
     @property
+    def is_well(self) -> bool:
+        """Whether it takes what it is given, as far as is planned."""
+        return self.capacity_bytes is None and self._steps_left < 0 and not self._is_sync_due
+
+    @property
+    def _is_sync_due(self) -> bool:
+        return any(number > self.datasyncs for number in self._datasyncs_to_fail)
+
+    @property
     def used_bytes(self) -> int:
         """What all files hold together."""
         return sum(len(inode.cache) for inode in self._names.values())
@@ -194,7 +203,7 @@ class SimDisk:
         """Overwrite the start of the file; a power cut may bring back any of its earlier contents, or none."""
         inode = self._names.setdefault(name, _Inode())
         inode.cache[: len(data)] = data
-        inode.unsynced.append((0, bytes(data)))
+        inode.unsynced = [*inode.unsynced[-2:], (0, bytes(data))]
 
     def lock(self, name: str, owner: str) -> SimLock:
         """Take the lock. Raises Refused, naming the holder, if it is taken."""
