@@ -40,6 +40,7 @@ KINDS: Final[Mapping[str, tuple[float, float, float, str]]] = MappingProxyType(
         # the process and its machine (B.4, B.5)
         "power_cut": (3, 1, 30, "the machine dies between two steps"),
         "power_cut_in_io": (4, 1, 30, "the machine dies in the middle of a file operation"),
+        "kill_in_io": (2, 1, 20, "the process dies in the middle of a file operation, the machine does not"),
         "kill": (3, 1, 20, "the process dies between two steps"),
         "stop": (2, 1, 20, "the process is asked to stop, and started again"),
         "crash_in_start": (2, 1, 10, "the machine dies, and once more while it recovers"),
@@ -49,7 +50,6 @@ KINDS: Final[Mapping[str, tuple[float, float, float, str]]] = MappingProxyType(
     }
 )
 # What must have happened for a run to have met a kind of fault is counted by the world, not by the plan.
-RESTARTS: Final = frozenset({"power_cut", "power_cut_in_io", "kill", "stop", "crash_in_start"})
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from everytick.core.coverage import COMPLETE
 from everytick.model.frame import Frame
-from everytick.model.ledger import Gap, GapState, Interval
+from everytick.model.ledger import Gap, GapState, Interval, Verdict
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_MS
 from everytick.ports import Disk
@@ -32,6 +32,7 @@ OUR_OWN_REASONS = frozenset(
 )
 # Ids in the texts of the simulated venues, whether or not a decoder could read them.
 _HYPERLIQUID = re.compile(r'"time":([0-9]+),"hash":"[^"]*","tid":([0-9]+)')
+_ITEM = re.compile(r"\{\"coin\":[^{}]*\}")
 _BINANCE = re.compile(r'"t":([0-9]+),"p":"[^"]*","q":"[^"]*","T":([0-9]+)')
 FRAMES_AT_ONCE = 5_000
 EXAMPLES_MAX = 3
@@ -156,7 +157,7 @@ def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Ke
     ids = {number for _, number in unheld} | holes
     everything = sorted(truth)
     for gap in gaps:
-        _judge_gap(gap, unheld, ids, everything, found, replay)
+        _judge_gap(gap, unheld, ids, holes, everything, found, replay)
     if is_dense:
         held_ids, true_ids = {key[1] for key in (*held, *refused)}, {key[1] for key in truth}
         told = audit_ids(held_ids, true_ids, holes, gaps, EXAMPLES_MAX)
@@ -191,9 +192,13 @@ def _judge_missing(
             found.lost += 1
 
 
-def _judge_gap(gap: Gap, unheld: Sequence[Key], ids: set[int], true: Sequence[Key], found: Found, replay: int) -> None:
+def _judge_gap(
+    gap: Gap, unheld: Sequence[Key], ids: set[int], holes: set[int], true: Sequence[Key], found: Found, replay: int
+) -> None:
     found.gaps += 1
     if gap.first_id >= 0:
+        if gap.cause == CAUSE_HOLE and not set(range(gap.first_id, gap.last_id + 1)) <= holes:
+            found.wrong.append(f"I-HOLE: {gap.stream.key}: {gap.first_id} to {gap.last_id} are no hole of the venue")
         if gap.cause != CAUSE_HOLE and not any(gap.first_id <= number <= gap.last_id for number in ids):
             found.empty_gaps += 1
         return
@@ -206,6 +211,14 @@ def _judge_gap(gap: Gap, unheld: Sequence[Key], ids: set[int], true: Sequence[Ke
     if since < replay:
         span = f"[{gap.from_ns}, {gap.to_ns}]"
         found.false_gaps.append(f"{gap.stream.key}: {gap.kind} {gap.cause} {span} covers nothing, and {since} happened")
+
+
+def check_seams(reader: Reader, streams: Mapping[str, Sequence[Stream]]) -> None:
+    """Streams without ids or replay: no two connections here are ever up at once, so none can join without a gap."""
+    quotes = [stream for found in streams.values() for stream in found if stream.kind is Kind.QUOTES]
+    for seam in reader.seams(quotes, limit=ALL):
+        if seam.verdict is Verdict.LOSSLESS:
+            raise Broken("I-GAP4", f"{seam.stream.key}: the connection of epoch {seam.epoch} is called lossless")
 
 
 def trade_streams(streams: Mapping[str, Sequence[Stream]]) -> list[Stream]:
@@ -225,14 +238,17 @@ def check_store(reader: Reader, watermark: int, reasons: set[str]) -> None:
 
 
 def refused_keys(reader: Reader, frames: Mapping[int, Frame]) -> set[Key]:
-    """The (time ms, id) of everything in frames of which something stands in quarantine."""
+    """The (time ms, id) of everything that stands in quarantine: of a list only the items that do."""
     found: set[Key] = set()
     for item in reader.quarantined(limit=ALL):
         frame = frames.get(item.offset)
-        if frame is not None:
-            text = frame.payload.decode(errors="replace")
-            found |= {(int(at), int(tid)) for at, tid in _HYPERLIQUID.findall(text)}
-            found |= {(int(at), int(tid)) for tid, at in _BINANCE.findall(text)}
+        if frame is None:
+            continue
+        text = frame.payload.decode(errors="replace")
+        items = _ITEM.findall(text)
+        text = items[item.index] if 0 <= item.index < len(items) else text
+        found |= {(int(at), int(tid)) for at, tid in _HYPERLIQUID.findall(text)}
+        found |= {(int(at), int(tid)) for tid, at in _BINANCE.findall(text)}
     return found
 
 

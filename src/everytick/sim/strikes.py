@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -44,7 +45,7 @@ class World(Protocol):
         """Die before the step of the program that many from now."""
         ...
 
-    def cut_power_in_io(self, operations: int, down_s: float) -> None:
+    def die_in_io(self, operations: int, *, power: bool, down_s: float) -> None:
         """Die in the middle of the file operation that many from now."""
         ...
 
@@ -222,14 +223,20 @@ def _kill(world: World, fault: Fault) -> bool:
 
 
 def _power_cut_in_io(world: World, fault: Fault) -> bool:
-    world.cut_power_in_io(fault.count % 12, fault.seconds)
+    world.die_in_io(fault.count % 12, power=True, down_s=fault.seconds)
+    return True
+
+
+def _kill_in_io(world: World, fault: Fault) -> bool:
+    world.die_in_io(fault.count % 12, power=False, down_s=fault.seconds)
     return True
 
 
 def _crash_in_start(world: World, fault: Fault) -> bool:
     world.die_after(0, power=True, down_s=fault.seconds)
     # The first operations after the restart are recovery's.
-    world.loop.call_later(fault.seconds / 2, world.cut_power_in_io, fault.count % 6, fault.seconds)
+    again = partial(world.die_in_io, fault.count % 6, power=fault.dice < 0.5, down_s=fault.seconds)
+    world.loop.call_later(fault.seconds / 2, again)
     return True
 
 
@@ -280,6 +287,7 @@ STRIKES: Final[Mapping[str, Callable[[World, Fault], bool]]] = MappingProxyType(
         "slow_store": _slow_store,
         "power_cut": _power_cut,
         "power_cut_in_io": _power_cut_in_io,
+        "kill_in_io": _kill_in_io,
         "kill": _kill,
         "stop": _stop,
         "crash_in_start": _crash_in_start,

@@ -18,7 +18,7 @@ from everytick.tape.settings import TapeSettings
 HYPERLIQUID_COINS = ("BTC", "ETH", "SOL", "WLFI", "HYPE", "DOGE", "XRP", "kPEPE")
 BINANCE_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 # A mean over all instruments of a venue. Most are slow: an hour of a busy market costs as much as fifty quiet ones.
-RATES = (0.05, 0.1, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 2.0)
+RATES = (0.05, 0.1, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 2.0, 5.0)
 # Seconds between two faults, on average: each seed has one pace.
 PACES_S = (20.0, 30.0, 40.0, 50.0)
 

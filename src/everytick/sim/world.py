@@ -44,7 +44,7 @@ HEAL_S_MAX = 300.0
 STOP_S_MAX = 120.0
 LOOK_S = 0.5
 # One read of the network, the answers to polls and backfill, and control frames go beyond the bound of the backlog.
-PENDING_SLACK_BYTES = 4 * 1024 * 1024
+PENDING_SLACK_BYTES = 96 * 1024
 EVENTS_KEPT = 200
 START_S = 0.5  # from the system's restart to the program's first step
 
@@ -81,6 +81,7 @@ class World:
         self.program: Program | None = None
         self._main: asyncio.Task[None] | None = None
         self._restart_s = 0.0
+        self._takes_power = True  # whether a death in a file operation takes the machine with it
         self._is_stopping = False
         self._is_over = False
         self._is_quiet = False  # the venues make no news, so that an audit has an end
@@ -231,7 +232,7 @@ class World:
             if main is not None and main.done() and not was_asked:
                 raise Broken("I-TASK", "the program ended without being asked to")
             return
-        self.die(power=isinstance(error, PowerCut))
+        self.die(power=isinstance(error, PowerCut) and self._takes_power)
         # A full disk refuses a start, and whoever starts the program tries again. A tape that has lost what was
         # confirmed must stop it; a person would look, here it goes on.
         is_refused_start = isinstance(error, Retryable) and program.recovery is None
@@ -261,9 +262,9 @@ class World:
         self._restart_s = down_s
         self.loop.doom(self.life, steps, lambda: self.die(power=power))
 
-    def cut_power_in_io(self, operations: int, down_s: float) -> None:
+    def die_in_io(self, operations: int, *, power: bool, down_s: float) -> None:
         """Die in the middle of the file operation that many from now."""
-        self._restart_s = down_s
+        self._restart_s, self._takes_power = down_s, power
         self.disk.cut_power_after(operations)
 
     async def stop(self, down_s: float) -> None:
@@ -272,17 +273,21 @@ class World:
         if program is None or main is None or not program.is_recording:
             return
         self._restart_s, self._is_stopping = down_s, True
+        is_disk_well = self.disk.is_well
         program.stop()
         life = self.life
         for _ in range(int(STOP_S_MAX)):
             await self.loop.pause(1.0)
             if self.life != life or main.done() or self._ended.done():
+                has_ended = main.done() and not main.cancelled() and main.exception() is None
+                if has_ended and is_disk_well and self.disk.is_well and not program.writer.is_drained:
+                    raise Broken("I-STOP", "a graceful stop has left frames behind that the disk would have taken")
                 return
         raise Broken("I-LIVE1", f"a graceful stop has not ended after {STOP_S_MAX} s")
 
     def _work_died(self, error: BaseException) -> bool:
         if isinstance(error, PowerCut):
-            self.die(power=True)
+            self.die(power=self._takes_power)
             return True
         return False
 
@@ -447,6 +452,7 @@ class World:
                 for stream in invariants.trade_streams(self.swarm.streams)
             ]
             judge.take(found, when)
+            invariants.check_seams(store, self.swarm.streams)
         judge.check_left()
 
     def _reasons(self) -> set[str]:

@@ -141,6 +141,11 @@ class TapeWriter:
         return self._watermark
 
     @property
+    def is_drained(self) -> bool:
+        """Whether everything appended is durable."""
+        return self._watermark == self._next
+
+    @property
     def pending_bytes(self) -> int:
         """Payload bytes appended and not yet durable; pause the sockets above `backlog_bytes_max`."""
         return self._bytes_in - self._bytes_out
