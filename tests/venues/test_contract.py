@@ -99,7 +99,7 @@ def test_a_line_that_is_heard_is_never_given_up(one):
     session = one.session(streams_of(one))
     session.open(0)
     for second in range(1, 600):
-        session.receive(b"anything", second * NS_PER_S)
+        session.receive([b"anything"], second * NS_PER_S)
         assert session.tick(second * NS_PER_S).close == ""
 
 
@@ -123,7 +123,7 @@ def test_frames_about_connections_hold_nothing_for_a_venue(one):
 def test_no_bytes_make_a_venue_raise_and_every_refusal_has_a_documented_reason(one, payload):
     session = one.session(streams_of(one))
     session.open(0)
-    session.receive(payload, 1)
+    session.receive([payload], 1)
     for kind in (FrameKind.MESSAGE, FrameKind.REPLY):
         decoded = one.decode(a_frame(one, kind, payload))
         assert decoded.events or decoded.refusals

@@ -95,10 +95,7 @@ class Life:
             return  # after DISCONNECT: what a dying socket still delivers was never asked for
         self._tape.append_many(source, FrameKind.MESSAGE, payloads)
         self.messages += len(payloads)
-        mono_ns = self._mono_ns()
-        receive = self._receive
-        for payload in payloads:
-            receive(payload, mono_ns)
+        self._receive(payloads, self._mono_ns())
         self._wake()
         if not self.is_paused and self._tape.pending_bytes > self._line.backlog_bytes_max:
             self._press_back()

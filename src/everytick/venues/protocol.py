@@ -92,8 +92,8 @@ class Session(Protocol):
         """The messages to send first."""
         ...
 
-    def receive(self, payload: bytes, mono_ns: int) -> None:
-        """Look at one message (acks, pongs, errors); market messages only prove that the line is alive."""
+    def receive(self, payloads: Sequence[bytes], mono_ns: int) -> None:
+        """Look at one read's messages (acks, pongs, errors); market messages only prove that the line is alive."""
         ...
 
     def tick(self, mono_ns: int) -> Tick:

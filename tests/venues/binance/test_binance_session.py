@@ -30,9 +30,9 @@ def opened(streams=STREAMS):
 def test_one_message_asks_for_all_streams_and_its_answer_confirms_them():
     session, said = opened()
     assert said == {"method": "SUBSCRIBE", "params": NAMES, "id": 1}
-    session.receive(b'{"result":null,"id":9}', 1)
+    session.receive([b'{"result":null,"id":9}'], 1)
     assert list(session.unconfirmed()) == STREAMS
-    session.receive(b'{"result":null,"id":1}', 2)
+    session.receive([b'{"result":null,"id":1}'], 2)
     assert list(session.unconfirmed()) == []
 
 
@@ -51,20 +51,20 @@ def test_a_thousand_streams_stay_within_five_messages_a_second():
 
 def test_an_error_confirms_nothing_and_the_streams_are_asked_for_again():
     session, _ = opened()
-    session.receive(b'{"code":2,"msg":"Invalid request","id":1}', 1)
+    session.receive([b'{"code":2,"msg":"Invalid request","id":1}'], 1)
     assert session.tick(ASK_AGAIN_AFTER_NS - 1).send == []
     (again,) = session.tick(ASK_AGAIN_AFTER_NS).send
     assert json.loads(again) == {"method": "SUBSCRIBE", "params": NAMES, "id": 2}
-    session.receive(b'{"result":null,"id":2}', ASK_AGAIN_AFTER_NS + 1)
+    session.receive([b'{"result":null,"id":2}'], ASK_AGAIN_AFTER_NS + 1)
     assert list(session.unconfirmed()) == []
 
 
 def test_a_silence_is_met_with_a_question_whose_answer_shows_a_lost_stream():
     session, _ = opened()
-    session.receive(b'{"result":null,"id":1}', 0)
+    session.receive([b'{"result":null,"id":1}'], 0)
     (question,) = session.tick(ASK_AFTER_NS).send
     assert json.loads(question) == {"method": "LIST_SUBSCRIPTIONS", "id": 2}
-    session.receive(b'{"result":["btcusdt@trade","ethusdt@depth20@100ms"],"id":2}', ASK_AFTER_NS + 1)
+    session.receive([b'{"result":["btcusdt@trade","ethusdt@depth20@100ms"],"id":2}'], ASK_AFTER_NS + 1)
     assert list(session.unconfirmed()) == [STREAMS[1]]
 
 
@@ -76,9 +76,9 @@ def test_a_mute_line_is_given_up():
 
 def test_renewal_is_asked_for_well_before_the_24_hours_and_stays_asked_for():
     session, _ = opened()
-    session.receive(b"{}", RENEW_AFTER_NS - 1)
+    session.receive([b"{}"], RENEW_AFTER_NS - 1)
     assert session.tick(RENEW_AFTER_NS - 1).renew == ""
-    session.receive(b"{}", RENEW_AFTER_NS)
+    session.receive([b"{}"], RENEW_AFTER_NS)
     assert "24 hours" in session.tick(RENEW_AFTER_NS).renew
     assert session.tick(RENEW_AFTER_NS + NS_PER_S).renew
     assert RENEW_AFTER_NS < 24 * 3_600 * NS_PER_S
@@ -93,7 +93,7 @@ def test_renewal_is_asked_for_well_before_the_24_hours_and_stays_asked_for():
 )
 def test_a_server_that_says_it_goes_is_left_at_once(notice: bytes):
     session, _ = opened()
-    session.receive(notice, 5)
+    session.receive([notice], 5)
     assert session.tick(6).renew
 
 

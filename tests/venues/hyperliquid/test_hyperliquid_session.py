@@ -71,25 +71,25 @@ def test_the_wire_form_is_the_documented_one():
 def test_acks_confirm_by_type_coin_and_interval_whatever_else_they_echo():
     session = opened(*ALL)
     assert session.unconfirmed() == ALL
-    session.receive(ack(type="l2Book", coin="BTC", nSigFigs=None, mantissa=None, fast=False), 1)
-    session.receive(ack(type="candle", coin="BTC", interval="5m"), 2)
-    session.receive(ack(coin="BTC", type="trades"), 3)
+    session.receive([ack(type="l2Book", coin="BTC", nSigFigs=None, mantissa=None, fast=False)], 1)
+    session.receive([ack(type="candle", coin="BTC", interval="5m")], 2)
+    session.receive([ack(coin="BTC", type="trades")], 3)
     assert session.unconfirmed() == [ALL[1], ALL[2], ALL[4], ALL[6], ALL[7], ALL[8]]
-    session.receive(ack(type="allMids", dex=None), 4)
+    session.receive([ack(type="allMids", dex=None)], 4)
     assert ALL[6] not in session.unconfirmed()
     assert ALL[7] not in session.unconfirmed()
 
 
 def test_names_differ_by_case():
     session = opened(stream(Kind.TRADES, "kPEPE"))
-    session.receive(ack(type="trades", coin="KPEPE"), 1)
+    session.receive([ack(type="trades", coin="KPEPE")], 1)
     assert len(session.unconfirmed()) == 1
 
 
 def test_a_repeated_subscribe_is_a_confirmed_one():
     session = opened(stream(Kind.TRADES), stream(Kind.CANDLES, interval="1m"))
-    session.receive(message("error", 'Already subscribed: {"type":"trades","coin":"BTC"}'), 1)
-    session.receive(message("error", 'Already subscribed: {"coin":"BTC","interval":"1m","type":"candle"}'), 2)
+    session.receive([message("error", 'Already subscribed: {"type":"trades","coin":"BTC"}')], 1)
+    session.receive([message("error", 'Already subscribed: {"coin":"BTC","interval":"1m","type":"candle"}')], 2)
     assert session.unconfirmed() == []
 
 
@@ -117,13 +117,13 @@ def test_a_repeated_subscribe_is_a_confirmed_one():
 )
 def test_nothing_else_confirms_a_subscription_and_nothing_raises(payload):
     session = opened(stream(Kind.TRADES))
-    session.receive(payload, 1)
+    session.receive([payload], 1)
     assert session.unconfirmed() == [stream(Kind.TRADES)]
 
 
 def test_unconfirmed_subscriptions_are_asked_again_and_confirmed_ones_are_not():
     session = opened(*ALL[:3])
-    session.receive(ack(type="trades", coin="BTC"), NS_PER_S)
+    session.receive([ack(type="trades", coin="BTC")], NS_PER_S)
     assert session.tick(9 * NS_PER_S).send == []
     again = session.tick(10 * NS_PER_S).send
     assert asked(again) == [
@@ -139,7 +139,7 @@ def test_asking_again_is_bounded_and_starves_nobody():
     seen: set[str] = set()
     for turn in range(1, 4):
         now_ns = turn * 10 * NS_PER_S
-        session.receive(b'{"channel":"pong"}', now_ns)
+        session.receive([b'{"channel":"pong"}'], now_ns)
         again = asked(session.tick(now_ns).send)
         assert len(again) == 100
         seen |= {subscription["coin"] for subscription in again}
@@ -149,7 +149,7 @@ def test_asking_again_is_bounded_and_starves_nobody():
 def test_a_silent_line_is_pinged_and_the_pong_keeps_it():
     session = opened(*ALL, mono_ns=100 * NS_PER_S)
     for subscription in asked(hyperliquid.session(ALL).open(0)):
-        session.receive(ack(**subscription), 100 * NS_PER_S)
+        session.receive([ack(**subscription)], 100 * NS_PER_S)
     assert session.unconfirmed() == []
     pings = []
     for second in range(100, 400):
@@ -158,16 +158,16 @@ def test_a_silent_line_is_pinged_and_the_pong_keeps_it():
         if tick.send:
             assert tick.send == [b'{"method":"ping"}']
             pings.append(second)
-            session.receive(b'{"channel":"pong"}', second * NS_PER_S + 40_000_000)
+            session.receive([b'{"channel":"pong"}'], second * NS_PER_S + 40_000_000)
     assert 10 <= len(pings) <= 15
     assert max(after - before for before, after in pairwise(pings)) < 60
 
 
 def test_a_busy_line_is_never_pinged():
     session = opened(stream(Kind.TRADES))
-    session.receive(ack(type="trades", coin="BTC"), 0)
+    session.receive([ack(type="trades", coin="BTC")], 0)
     for second in range(200):
-        session.receive(good_messages()[0], second * NS_PER_S)
+        session.receive([good_messages()[0]], second * NS_PER_S)
         assert session.tick(second * NS_PER_S + 1).send == []
 
 
@@ -188,7 +188,7 @@ def test_a_mute_line_is_given_up_before_the_venue_would_close_it():
 
 def test_opening_again_begins_anew():
     session = opened(stream(Kind.TRADES))
-    session.receive(ack(type="trades", coin="BTC"), 1)
+    session.receive([ack(type="trades", coin="BTC")], 1)
     assert session.unconfirmed() == []
     assert len(session.open(500 * NS_PER_S)) == 1
     assert session.unconfirmed() == [stream(Kind.TRADES)]
@@ -202,7 +202,7 @@ def test_no_bytes_at_any_time_upset_a_session(arrivals):
     now_ns = 0
     for pause_ns, payload in arrivals:
         now_ns += pause_ns
-        session.receive(payload, now_ns)
+        session.receive([payload], now_ns)
         tick = session.tick(now_ns)
         assert tick.close == ""
         assert len(tick.send) <= len(ALL) + 1

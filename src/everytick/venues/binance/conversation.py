@@ -83,13 +83,14 @@ class BinanceSession:
         self._opened_ns = self._heard_ns = self._spoke_ns = self._asked_ns = mono_ns
         return self._subscribe()
 
-    def receive(self, payload: bytes, mono_ns: int) -> None:
+    def receive(self, payloads: Sequence[bytes], mono_ns: int) -> None:
         """Any message proves the line alive; answers confirm streams; a notice of shutdown asks for renewal."""
         self._heard_ns = mono_ns
-        if _SHUTDOWN in payload[:SHUTDOWN_WITHIN_BYTES]:
-            self._renew = "the venue shuts this server down"
-        elif self._asked and not payload.startswith(_MARKET):
-            self._look(payload)
+        for payload in payloads:
+            if _SHUTDOWN in payload[:SHUTDOWN_WITHIN_BYTES]:
+                self._renew = "the venue shuts this server down"
+            elif self._asked and not payload.startswith(_MARKET):
+                self._look(payload)
 
     def tick(self, mono_ns: int) -> Tick:
         """A question after 20 s of silence, unconfirmed streams again after 10 s, the end after 50 s of silence."""

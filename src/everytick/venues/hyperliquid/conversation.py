@@ -95,11 +95,13 @@ class HyperliquidSession:
         self._heard_ns = self._pinged_ns = self._asked_ns = mono_ns
         return [_subscribe(topic) for topic in self._waiting]
 
-    def receive(self, payload: bytes, mono_ns: int) -> None:
+    def receive(self, payloads: Sequence[bytes], mono_ns: int) -> None:
         """Any message proves the line alive; acks and repeated-subscribe errors confirm subscriptions."""
         self._heard_ns = mono_ns
-        if self._waiting and not payload.startswith(_MARKET):
-            self._look(payload)
+        if self._waiting:
+            for payload in payloads:
+                if not payload.startswith(_MARKET):
+                    self._look(payload)
 
     def tick(self, mono_ns: int) -> Tick:
         """A ping after each 20 s of silence, unconfirmed subscriptions again after 10 s, the end after 50 s."""
