@@ -202,6 +202,8 @@ def test_an_open_address_needs_a_token_of_some_length(host: str) -> None:
         ({"DISCORD_WEBHOOK_URL": "discord"}, "alerts.discord_webhook_url"),
         ({"RENDER_EXTERNAL_URL": "http://x.example"}, "health.external_url"),
         ({"EVERYTICK_DATA__DIR": "~/ticks"}, "data.dir"),
+        ({"EVERYTICK_DATA__DIR": __file__}, "data.dir"),
+        ({"EVERYTICK_DATA__DIR": f"{__file__}/ticks"}, "data.dir"),
     ],
 )
 def test_rules_between_settings_name_the_setting_to_mend(environ: dict[str, str], path: str) -> None:

@@ -37,6 +37,25 @@ def test_folders_and_files_are_for_their_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "a" / "tape" / name).stat().st_mode) == 0o600
 
 
+def test_a_folder_that_cannot_be_made_is_refused_with_the_setting_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match=r"file/tape: the folder cannot be made: Not a directory \(set data\.dir"):
+        FolderDisk(tmp_path / "file" / "tape")
+
+
+def test_a_folder_that_may_not_be_written_is_refused_at_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FolderDisk(tmp_path)
+
+    def forbidden(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", forbidden)
+    with pytest.raises(Refused, match="cannot be written: Read-only file system"):
+        disk.lock("LOCK", "me")
+
+
 def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     disk = FolderDisk(tmp_path / "tape")
     (tmp_path / "secret").write_text("s")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -190,13 +192,19 @@ def _address(path: str, url: str, secure: str) -> Iterator[Broken]:
         yield Broken(path, f"expected {secure}://; unencrypted only to this machine", f"write {secure}://...")
 
 
-def _home_folder(s: Settings) -> Iterator[Broken]:
+def _data_folder(s: Settings) -> Iterator[Broken]:
     if s.data.dir.startswith("~"):
         yield Broken("data.dir", "~ is not read as your home folder here", "write the whole path")
+        return
+    path = Path(s.data.dir)
+    # os.path and not Path.exists: a place that may not be looked at is the disk's to refuse, when it is used.
+    for place in (path, *path.parents):
+        if os.path.exists(place) and not os.path.isdir(place):
+            yield Broken("data.dir", f"{place} is a file, not a folder", "name a folder; it is made on first use")
 
 
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
-    (_home_folder, ("data.dir",)),
+    (_data_folder, ("data.dir",)),
     (_token_when_open, ("serve.host", "serve.token")),
     (_control_token, ("serve.token", "serve.control_token")),
     (_tape_sizes, ("tape.segment_bytes_max", "tape.block_bytes_max", "tape.backlog_bytes_max")),

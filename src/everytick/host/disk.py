@@ -13,6 +13,7 @@ _FOLDER_MODE = 0o700  # raw venue bytes and, later, orders: nobody else's busine
 _FILE_MODE = 0o600
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _OWNER_BYTES_MAX = 500
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 # macOS has no fdatasync, and its fsync stops at the drive's cache: F_FULLFSYNC goes through it.
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
@@ -23,6 +24,15 @@ def _confirm(descriptor: int) -> None:
         fcntl.fcntl(descriptor, _FULL_SYNC)
     else:
         os.fdatasync(descriptor)
+
+
+def _unusable(folder: Path, problem: str, error: OSError) -> Refused:
+    return Refused(
+        f"the folder {problem}: {error.strerror}",
+        path=str(folder),
+        value=str(folder),
+        suggestion="set data.dir to a folder that this user may write",
+    )
 
 
 class AppendedFile:
@@ -60,12 +70,18 @@ class FileLock:
 
 
 class FolderDisk:
-    """One folder (see ports.Disk). Makes the folder if it is not there, for its owner only."""
+    """One folder (see ports.Disk). Makes the folder if it is not there, for its owner only.
+
+    Raises Refused when it can neither be found nor made.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
         if not self._folder.is_dir():
-            self._folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            except OSError as error:
+                raise _unusable(self._folder, "cannot be made", error) from error
 
     def _path(self, name: str) -> str:
         if not name or "/" in name or "\0" in name or name in {".", ".."}:
@@ -138,7 +154,12 @@ class FolderDisk:
     def lock(self, name: str, owner: str) -> FileLock:
         """Take the lock and write `owner` into it. Raises Refused, naming the holder, if it is taken."""
         path = self._path(name)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, _FILE_MODE)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, _FILE_MODE)
+        except OSError as error:
+            if error.errno in _FORBIDDEN:
+                raise _unusable(self._folder, "cannot be written", error) from error
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
