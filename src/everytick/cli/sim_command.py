@@ -51,7 +51,10 @@ async def _serve(venue: HyperliquidSim, port: int, for_s: float | None) -> None:
     except OSError as error:
         raise Refused(f"cannot listen: {error.strerror}", path="--port", value=port, suggestion="--port 0") from None
     say(f"simulated Hyperliquid at {venue.url}; record it with")
-    say(f"  EVERYTICK_VENUES__HYPERLIQUID__WS_URL={venue.ws_url} everytick run")
+    # Both addresses: with one of them alone, gaps of the simulated record would be filled from the real venue.
+    say(f"  export EVERYTICK_VENUES__HYPERLIQUID__WS_URL={venue.ws_url}")
+    say(f"  export EVERYTICK_VENUES__HYPERLIQUID__HTTP_URL={venue.url}")
+    say("  everytick run")
     ending = asyncio.Event()
     running = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
