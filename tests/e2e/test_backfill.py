@@ -11,7 +11,6 @@ import pytest
 
 from everytick.cli import main
 from everytick.cli.session import world
-from everytick.cli.tape_commands import first_difference
 from everytick.host import loop
 from everytick.model.stream import Kind
 from everytick.recorder.looking import Wanted
@@ -22,6 +21,7 @@ from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.market import MarketTraits
 from everytick.sim.oracle import Audit
 from everytick.sim.prints import Print
+from everytick.stores.compare import difference_at_one_moment
 from everytick.stores.open import open_reader
 from everytick.wiring.rehearsal import Rehearsal, all_trades, turned_to
 from everytick.wiring.repair_job import RepairJob, prospect
@@ -112,4 +112,4 @@ def test_an_outage_of_hyperliquid_is_closed_from_the_archive_and_the_store_is_th
     assert held == {(coin, *key): values for coin, of_coin in truth.items() for key, values in of_coin.items()}
     again = tmp_path / "again.sqlite"
     rebuild(settings, again, here.ports, here.telemetry, lambda *_: None)
-    assert first_difference(str(again), str(store)) is None
+    assert difference_at_one_moment(str(again), str(store), lambda _: None) is None

@@ -18,10 +18,11 @@ from everytick.config import is_server, store_address, store_path, tape_folder
 from everytick.errors import Refused
 from everytick.model.event import MidPrices, Notice, VaultState
 from everytick.model.frame import Frame, FrameKind
-from everytick.stores.open import open_reader
+from everytick.stores.compare import difference_at_one_moment
+from everytick.stores.sqlite.lock import try_lock
 from everytick.tape.verify import verify as verify_tape
 from everytick.venues.registry import VENUES
-from everytick.wiring.views import frames, readable_end
+from everytick.wiring.views import catch_up, frames, readable_end
 from everytick.wiring.views import rebuild as rebuild_store
 
 OUT_LINES = 1_000  # printed with one write
@@ -89,6 +90,7 @@ def rebuild(
 ) -> int:
     """Build the store again from the tape alone, and compare it with the present one.
 
+    May run beside a recorder: the present store is compared as it stood at one moment. Only --swap is refused then.
     Exit code 0 if they are the same, row for row, or if there is no present one; 1 if they differ.
 
     Example: everytick rebuild --json
@@ -104,6 +106,8 @@ def rebuild(
         )
     file = Path(here.settings.data.dir) / "store" if on_server else store_path(here.settings)
     target = to or file.with_name(file.name + ".rebuilt")
+    if swap:
+        _require_no_writer(file)
     with Progress(
         TextColumn("rebuilding"),
         BarColumn(),
@@ -113,15 +117,20 @@ def rebuild(
         disable=json,
     ) as bar:
         task = bar.add_task("", total=readable_end(here.settings, here.ports))
-        checkpoint = rebuild_store(
-            here.settings,
-            target,
-            here.ports,
-            here.telemetry,
-            lambda done, total: bar.update(task, completed=done, total=total),
+
+        def on_step(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        checkpoint = rebuild_store(here.settings, target, here.ports, here.telemetry, on_step)
+
+        def to_offset(offset: int) -> None:
+            nonlocal checkpoint
+            checkpoint = catch_up(here.settings, target, here.ports, here.telemetry, offset, on_step)
+
+        is_there = on_server or file.exists()
+        difference = (
+            difference_at_one_moment(str(target), store_address(here.settings), to_offset) if is_there else None
         )
-    is_there = on_server or file.exists()
-    difference = first_difference(str(target), store_address(here.settings)) if is_there else None
     if swap:
         _swap(target, file)
     if json:
@@ -132,20 +141,19 @@ def rebuild(
     return Exit.OK if difference is None else Exit.NO
 
 
-def first_difference(left: str, right: str) -> str | None:
-    """The first line in which the dumps of the stores at two addresses differ; None if they are the same."""
-    one, other = open_reader(left), open_reader(right)
-    try:
-        ours, theirs = one.dump(), other.dump()
-        while True:
-            a, b = next(ours, None), next(theirs, None)
-            if a != b:
-                return f"rebuilt {a!r}, present {b!r}"
-            if a is None:
-                return None
-    finally:
-        one.close()
-        other.close()
+def _require_no_writer(file: Path) -> None:
+    """Raises Refused while another process writes the store: it would go on writing to the file that was moved away."""
+    if not file.exists():
+        return
+    held = try_lock(str(file))
+    if held is None:
+        raise Refused(
+            "another process writes this store",
+            path="--swap",
+            value=str(file),
+            suggestion="stop it first; without --swap the comparison needs no stop",
+        )
+    held.release()
 
 
 def _swap(target: Path, present: Path) -> None:

@@ -37,10 +37,21 @@ def rebuild(
     """
     if target.exists():
         raise Refused("a file is there already", path=str(target), suggestion="name another, or remove it")
+    return catch_up(settings, target, ports, telemetry, readable_end(settings, ports), on_step)
+
+
+def catch_up(
+    settings: Settings,
+    target: Path,
+    ports: Ports,
+    telemetry: Telemetry,
+    watermark: int,
+    on_step: Callable[[int, int], None],
+) -> int:
+    """Bring the store at `target`, made if it is not there, to where the tape is at `watermark`; see rebuild."""
     reader = TapeReader(ports.disk(tape_folder(settings)))
     store = open_store(str(target))
     try:
-        watermark = readable_end(settings, ports)
         projector = open_projector(store, reader, ports.clock, telemetry, Progress())
         stop = Stop()
         while projector.checkpoint < watermark:
