@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from everytick.cli import checks, main
+from everytick.host.disk import FolderDisk
 from everytick.model.units import NS_PER_MS, NS_PER_S
+from everytick.tape.writer import LOCK_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +84,20 @@ def test_a_store_that_is_no_database_fails_and_is_not_touched(capsys: pytest.Cap
     assert found["store"]["verdict"] == "fail"
     assert "rebuild" in found["store"]["action"]
     assert store.read_bytes() == b"this is no database" * 100
+
+
+def test_the_port_of_the_recorder_that_runs_here_is_no_fault(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("EVERYTICK_SERVE__PORT", str(taken.getsockname()[1]))
+        assert "in use" in examined(capsys, 1)["port"]["found"]
+        lock = FolderDisk("everytick-data/tape").lock(LOCK_NAME, "pid 4242")
+        try:
+            assert "pid 4242" in examined(capsys, 0)["port"]["found"]
+        finally:
+            lock.release()
+        assert "in use" in examined(capsys, 1)["port"]["found"]
 
 
 def test_a_good_store_opens(capsys: pytest.CaptureFixture[str]) -> None:

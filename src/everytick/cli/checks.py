@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import platform
 import shutil
@@ -15,7 +16,7 @@ import apsw
 import msgspec
 
 from everytick.config import Examined, Settings, is_server, store_address, store_path, tape_folder
-from everytick.errors import EverytickError, Retryable
+from everytick.errors import EverytickError, Refused, Retryable
 from everytick.host.disk import FolderDisk
 from everytick.host.http import HostHttp
 from everytick.host.websocket import HostSockets
@@ -23,6 +24,7 @@ from everytick.model.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from everytick.ports import Clock, Disk, File
 from everytick.stores.open import open_reader
 from everytick.tape.verify import verify
+from everytick.tape.writer import LOCK_NAME
 
 PYTHON_MIN, PYTHON_END = (3, 11), (3, 15)
 # Before 3.51.3 a reset of the write-ahead log could corrupt a database. https://sqlite.org/changes.html (2026-11)
@@ -156,10 +158,27 @@ async def port(values: Settings) -> Finding:
     try:
         server = await asyncio.start_server(lambda _r, _w: None, host, number)
     except OSError as error:
+        recorder = _recorder(values) if error.errno == errno.EADDRINUSE else ""
+        if recorder:
+            return Finding("port", "ok", f"{host}:{number} is taken while {recorder} records into this data folder")
         found = f"cannot listen on {host}:{number}: {os.strerror(error.errno) if error.errno else error}"
         return Finding("port", "fail", found, "stop what listens there, or set serve.host and serve.port")
     server.close()
     return Finding("port", "ok", f"{host}:{number} is free")
+
+
+def _recorder(values: Settings) -> str:
+    """Who writes the tape now; empty if nobody does."""
+    where = tape_folder(values)
+    if not (where / LOCK_NAME).exists():
+        return ""
+    try:
+        FolderDisk(where).lock(LOCK_NAME, "everytick doctor").release()
+    except Refused as taken:
+        return str(taken.value)
+    except OSError:
+        return ""
+    return ""
 
 
 def store(values: Settings) -> Finding:
