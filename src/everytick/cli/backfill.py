@@ -87,10 +87,22 @@ def audit(
             for one in stream.differences[:DIFFERENCES_SHOWN_MAX]:
                 where = f"{stream.stream} {times.utc(one.ts_event_ns)} id {one.trade_id}"
                 say(f"  {one.kind}: {where}: held {one.held or 'nothing'}, told {one.told or 'nothing'}", style="red")
-        say("nothing differs" if report.clean else "differences found", style="bold green" if report.clean else "red")
+        sentence, style = _verdict(report)
+        say(sentence, style=style)
     if not report.clean:
         return Exit.NO
     return Exit.OK if report.complete else Exit.UNAVAILABLE
+
+
+def _verdict(report: AuditReport) -> tuple[str, str]:
+    """One sentence and its style. That nothing could be compared is not the same as that nothing differs."""
+    if not report.clean:
+        return "differences found", "red"
+    if not report.complete:
+        return "not all was answered: the rest does not differ", "yellow"
+    if not any(stream.compared for stream in report.streams):
+        return "nothing is held whole yet that the venue could be asked about: nothing was compared", "yellow"
+    return "nothing differs", "bold green"
 
 
 async def _audit(here: World, wanted: Wanted, every: int, *, is_quiet: bool) -> AuditReport:
