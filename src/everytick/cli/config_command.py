@@ -19,7 +19,10 @@ app = App(
 
 @app.command
 def check(*, config_file: ConfigOption = None, json: JsonOption = False) -> int:
-    """List every fault in the settings, all at once. Exit code 2 if there is any."""
+    """List every fault in the settings, all at once. Exit code 2 if there is any.
+
+    Example: everytick config check --config everytick.toml
+    """
     found = config.examine(config_file)
     if json:
         say_json({"source": found.source, "faults": found.faults})
@@ -34,7 +37,10 @@ def check(*, config_file: ConfigOption = None, json: JsonOption = False) -> int:
 
 @app.command
 def show(*, config_file: ConfigOption = None, json: JsonOption = False) -> int:
-    """Print every setting with where its value comes from; secrets as ***. Exit code 2 on faults."""
+    """Print every setting with where its value comes from; secrets as ***. Exit code 2 on faults.
+
+    Example: everytick config show
+    """
     found = config.examine(config_file)
     if json:
         say_json({"source": found.source, "settings": found.shown, "faults": found.faults})
@@ -48,7 +54,10 @@ def show(*, config_file: ConfigOption = None, json: JsonOption = False) -> int:
 
 @app.command
 def schema(*, json: JsonOption = False) -> int:
-    """Explain every setting: a Markdown table, or a JSON schema for editors with --json."""
+    """Explain every setting: a Markdown table, or a JSON schema for editors with --json.
+
+    Example: everytick config schema --json
+    """
     if json:
         say_json(describe.json_schema())
     else:

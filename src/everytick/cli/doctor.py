@@ -22,6 +22,8 @@ async def doctor(
     """Check this machine: Python, SQLite, settings, disk, clock, port, store and tape.
 
     Writes nothing but one small file that it removes. Exit code 1 if anything fails; warnings do not.
+
+    Example: everytick doctor --online
     """
     findings = await examine(config_file, is_online=online)
     failed = sum(finding.verdict == "fail" for finding in findings)

@@ -31,7 +31,8 @@ def build() -> App:
         result_action="return_value",
     )
     for command in COMMANDS:
-        app.command(command.target, name=command.name, help=command.help)
+        # The help of a command is its own docstring, read when it is typed: with exit codes and an example.
+        app.command(command.target, name=command.name)
     return app
 
 
