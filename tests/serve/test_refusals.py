@@ -210,3 +210,12 @@ def test_every_answer_says_what_browsers_may_not_do_with_it(call: Caller) -> Non
 def test_a_page_never_holds_more_than_was_asked_for(call: Caller) -> None:
     assert call("/trades", {"limit": 10_000, "since_ms": T0_MS}).json["count"] == 30
     assert call("/trades", {"limit": 1}).json["count"] == 1
+
+
+def test_every_answer_is_counted_by_its_route_and_never_by_what_was_asked() -> None:
+    told: list[tuple[str, int]] = []
+    call = caller_of(filled_store(), answered=lambda route, status, _seconds: told.append((route, status)))
+    call("/trades", {"limit": "2"})
+    call("/trades", {"limit": "no"})
+    call("/no/such/place")
+    assert told == [("/trades", 200), ("/trades", 400), ("other", 404)]

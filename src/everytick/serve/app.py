@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from everytick.errors import Fatal
+from everytick.model.units import NS_PER_S
 from everytick.serve import formats
 from everytick.serve.parameters import Parameters
 from everytick.serve.refusal import RequestRefused, StoreUnanswered, Trouble, nearest, shorten
@@ -83,7 +84,10 @@ class Api:
             return
         if scope["type"] != "http":
             raise Fatal(f"this application speaks HTTP, not {scope['type']}")
+        began_ns = self._sources.clock.mono_ns()
         status, headers, body = await self.answer(scope)
+        route = scope["path"] if scope["path"] in self._table else "other"
+        self._sources.answered(route, status, (self._sources.clock.mono_ns() - began_ns) / NS_PER_S)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         self._refresh()

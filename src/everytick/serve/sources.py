@@ -27,6 +27,10 @@ def _unreported(_error_id: str, _path: str, _error: BaseException) -> None:
     return None
 
 
+def _uncounted(_route: str, _status: int, _seconds: float) -> None:
+    return None
+
+
 def _cannot_change(_to: Trading, _reason: str, _who: str) -> SwitchState:
     raise RequestRefused(403, "this process does not keep the kill switch", expected="everytick halt, everytick arm")
 
@@ -35,7 +39,8 @@ def _cannot_change(_to: Trading, _reason: str, _who: str) -> SwitchState:
 class Sources:
     """What the routes read. `ask` belongs to one thread, where its reader is opened on first use; the rest to any.
 
-    `report(error_id, path, error)` is told the details of each 5xx, which the caller never hears.
+    `report(error_id, path, error)` is told the details of each 5xx, which the caller never hears. `answered(route,
+    status, seconds)` is told of every answer; `route` is one of the table or `other`.
     """
 
     open_reader: Callable[[], Reader]
@@ -43,6 +48,7 @@ class Sources:
     clock: Clock
     ids: Ids
     report: Callable[[str, str, BaseException], None] = _unreported
+    answered: Callable[[str, int, float], None] = _uncounted
     facts: Callable[[], Facts] = Facts
     limits: HealthLimits = field(default_factory=HealthLimits)
     metrics: Callable[[], bytes] = generate_latest

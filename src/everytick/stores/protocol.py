@@ -25,7 +25,7 @@ from everytick.model.event import (
     VaultPositions,
 )
 from everytick.model.ledger import Gap, Interval, Seam
-from everytick.model.stream import Kind, Stream
+from everytick.model.stream import Stream
 
 # What names a row that came from a venue: its stream, its time in ns, and a trade's id, an event's or a mid's
 # offset, or 0 for a candle.
@@ -321,6 +321,3 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-KINDS_STORED: tuple[Kind, ...] = tuple(Kind)

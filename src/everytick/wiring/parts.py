@@ -73,5 +73,6 @@ def api_sources(open_reader: Callable[[], Reader], progress: Progress, ports: Po
         clock=ports.clock,
         ids=ports.ids,
         report=lambda error_id, path, error: telemetry.api_error(path, error_id, repr(error)),
+        answered=telemetry.api_request,
         metrics=telemetry.exposition,
     )
