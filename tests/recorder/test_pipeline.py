@@ -257,3 +257,16 @@ def test_no_bytes_stop_the_pipeline(payload: bytes) -> None:
     tape.put(FrameKind.MESSAGE, payload)
     tape.trades("BTC", prints(1))
     assert tids_of(project([tape.frames])) == [1]
+
+
+def test_a_venues_complaint_is_told_and_its_acks_are_not() -> None:
+    tape = Tape()
+    tape.start()
+    tape.connect(BTC)
+    tape.put(FrameKind.MESSAGE, b'{"channel":"subscriptionResponse","data":{"method":"subscribe"}}')
+    tape.put(FrameKind.MESSAGE, b'{"channel":"error","data":"Invalid subscription"}')
+    pipeline = Pipeline(VENUES, MemoryStore())
+    pipeline.apply(tape.frames, 0, len(tape.frames))
+    assert pipeline.complaints == [("hyperliquid", "ws", "error", '"Invalid subscription"')]
+    pipeline.apply([], len(tape.frames), len(tape.frames))
+    assert pipeline.complaints == []

@@ -43,6 +43,7 @@ from everytick.venues.protocol import Rule, TradeRuns, Venue
 CAUSE_POLL = "poll_failed"  # what a poll alone brings did not come in its turn
 CAUSE_DAMAGE = "damage"  # frames of the tape could not be read: what they held is not known
 EXCERPT_BYTES_MAX = 2_000
+COMPLAINTS = frozenset({"error", "shutdown"})  # kinds of Notice that a person should hear of
 # A run that gives less than this was not worth its attempt: then so many frames take the careful road at once, so that
 # a stretch of repeats or of mixed messages costs no more than reading it carefully.
 RUN_WORTH_FRAMES, CAREFUL_FRAMES = 4, 256
@@ -78,6 +79,7 @@ class Pipeline:
         self.newest: dict[str, tuple[int, int]] = {}
         # Of the last batch: (stream's key, account, offset) of each watched account that now reads zero for long.
         self.vaults_zero: list[tuple[str, str, int]] = []
+        self.complaints: list[tuple[str, str, str, str]] = []  # venue, channel, kind, text
         self.ts_recv_ns = 0  # receive time of the last frame applied
 
     def begin_again(self, unstorable: Mapping[RowIdentity, str] | None = None) -> None:
@@ -105,6 +107,7 @@ class Pipeline:
         self._counts = Counter()
         self._touched, self._grown = set(), set()
         self.vaults_zero = []
+        self.complaints = []
         is_whole = frames and frames[0].offset == offset_from and frames[-1].offset - offset_from == len(frames) - 1
         if is_whole and self._unstorable is None:
             self._whole(frames)
@@ -347,6 +350,8 @@ class Pipeline:
             self._mids(frame, event)
         elif isinstance(event, Notice):
             self._counts[f"notices_{event.kind}"] += 1
+            if event.kind in COMPLAINTS:
+                self.complaints.append((frame.source.venue, frame.source.channel, event.kind, event.text))
         elif isinstance(event, (Quote, BookSnapshot)):
             self._snapshot(frame, event, event.ts_event_ns)
         elif isinstance(event, AssetContext):

@@ -173,6 +173,8 @@ class Projector:
             telemetry.event_quarantined(item.venue, item.reason, item.offset, item.path, item.value)
             if item.reason in _DISAGREEMENTS:
                 _DISAGREEMENTS[item.reason](telemetry)(item.path, item.offset, item.value)
+        for complaint in self._pipeline.complaints:
+            telemetry.venue_notice(*complaint)
         for zero in self._pipeline.vaults_zero:
             telemetry.vault_zero(*zero)
         for seam in batch.seams:

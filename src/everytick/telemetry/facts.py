@@ -173,7 +173,7 @@ class Telemetry(WatchFacts):
 
     @fact("warning", "venue_notices_total", limited_by="kind")
     def venue_notice(self, venue: str, channel: str, kind: str, text: str) -> None:
-        """The venue said something about the connection: an error or a greeting. Acks and pongs are not reported."""
+        """The venue complained about what we asked, or is about to go away. Acks, pongs and greetings are not told."""
         self._meter.count("venue_notices_total", 1, venue, kind)
 
     @fact("warning", "backpressure")
