@@ -12,15 +12,14 @@ import msgspec
 
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
+from everytick.stores.pagebounds import bounds
 from everytick.stores.postgres.connect import Patient, ask
 from everytick.stores.postgres.tables import CONTEXT_NUMBERS, dumped
 from everytick.stores.protocol import RowQuery
 
-Key = tuple[int, int]  # (time ns, id) within a stream
 Streams = Mapping[int, Stream]
 Rows = list[tuple[Any, ...]]
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 _WANTED = (
     "unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]{more}) "
@@ -41,20 +40,6 @@ _LINE = (
     """w.beginning || trade_id || ',"side":"' || side || '","px":"' || price || '","sz":"' || size || '","time":' """
     f"|| ts_ns / {NS_PER_MS} || '}}'"
 )
-
-
-def bounds(query: RowQuery, number: int) -> tuple[Key, Key]:
-    """The keys of this stream that the query asks for lie strictly between these two."""
-    low: Key = (query.since_ns - 1, INT64_MAX)
-    high: Key = (query.until_ns, INT64_MIN)
-    if query.after is not None:
-        ts_ns, at, row_id = query.after
-        # Rows of one time go by stream number: where the cursor stands, lower numbers lie behind it (ascending).
-        if query.descending:
-            high = min(high, (ts_ns, row_id) if number == at else (ts_ns + (number < at), INT64_MIN))
-        else:
-            low = max(low, (ts_ns, row_id) if number == at else (ts_ns - (number > at), INT64_MAX))
-    return _fitting(low), _fitting(high)
 
 
 def trades(connection: Patient, query: RowQuery, streams: Streams) -> Rows:
@@ -141,9 +126,3 @@ def _values(query: RowQuery, streams: Streams, beginnings: list[str] | None = No
 def _beginning(stream: Stream) -> str:
     names = msgspec.json.encode({"venue": stream.venue, "coin": stream.instrument}).decode()
     return f'{names[:-1]},"tid":'
-
-
-def _fitting(key: Key) -> Key:
-    # A cursor from outside may hold any number; beyond 64 bits there are no rows.
-    ts_ns, row_id = key
-    return max(INT64_MIN, min(ts_ns, INT64_MAX)), max(INT64_MIN, min(row_id, INT64_MAX))

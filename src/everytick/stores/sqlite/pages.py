@@ -14,15 +14,12 @@ import msgspec
 
 from everytick.model.stream import Stream
 from everytick.model.units import NS_PER_MS
+from everytick.stores.pagebounds import bounds
 from everytick.stores.protocol import RowQuery
 from everytick.stores.sqlite.connect import SQLiteValue, ask, transaction
 
-Key = tuple[int, int]  # (time ns, id) within a stream
 Streams = Mapping[int, Stream]
 Rows = list[tuple[Any, ...]]
-
-INT64_MIN = -(2**63)
-INT64_MAX = 2**63 - 1
 
 # SQLite joins at most 500 SELECTs and takes 32,766 values; a page over more streams is put together here.
 STREAMS_AT_ONCE = 200
@@ -41,26 +38,6 @@ _TRADE_LINE = (
     """format('%s%d,"side":"%s","px":"%s","sz":"%s","time":%d}}', {beginning}, """
     f"trade_id, side, price_text, size_text, ts_ns / {NS_PER_MS})"
 )
-
-
-def bounds(query: RowQuery, number: int) -> tuple[Key, Key]:
-    """The keys of this stream that the query asks for lie strictly between these two."""
-    low: Key = (query.since_ns - 1, INT64_MAX)
-    high: Key = (query.until_ns, INT64_MIN)
-    if query.after is not None:
-        ts_ns, at, row_id = query.after
-        # Rows of one time go by stream number: where the cursor stands, lower numbers lie behind it (ascending).
-        if query.descending:
-            high = min(high, (ts_ns, row_id) if number == at else (ts_ns + (number < at), INT64_MIN))
-        else:
-            low = max(low, (ts_ns, row_id) if number == at else (ts_ns - (number > at), INT64_MAX))
-    return _fitting(low), _fitting(high)
-
-
-def _fitting(key: Key) -> Key:
-    # A cursor from outside may hold any number; beyond 64 bits there are no rows.
-    ts_ns, row_id = key
-    return max(INT64_MIN, min(ts_ns, INT64_MAX)), max(INT64_MIN, min(row_id, INT64_MAX))
 
 
 def trades(connection: apsw.Connection, query: RowQuery, streams: Streams) -> Rows:
