@@ -106,6 +106,11 @@ class Telemetry(WatchFacts):
         self._meter.set("recording", 1)
         self._meter.set("info", 1, version)
 
+    @fact("info", "info")
+    def view_started(self, run: str, version: str, projects: bool, serves: bool) -> None:
+        """A process began that records nothing: it keeps a store up with another one's tape, or serves, or both."""
+        self._meter.set("info", 1, version)
+
     @fact("info", "recorder_stops_total", "recording")
     def recorder_stopped(self, run: str, offset: int, cause: str) -> None:
         """A recorder ended in order: everything below `offset` is durable."""

@@ -116,7 +116,7 @@ class View:
     async def _run(self, for_s: float | None, on_ready: Callable[[], None]) -> None:
         self.progress.run = self._ports.ids.token(4).hex()
         self.progress.started_ns = self._ports.clock.wall_ns()
-        self._telemetry.recorder_started(self.progress.run, __version__, 0)
+        self._telemetry.view_started(self.progress.run, __version__, self._projects, self._serves)
         try:
             if self._projects:
                 if not self._keeper.is_networked:
