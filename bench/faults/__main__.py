@@ -30,6 +30,8 @@ WARM_S = 3.0
 AFTER_S = 15.0  # of load after the fault, on both sides: long enough for an all-clear, which takes ten seconds
 READY_S_MAX = 20.0
 SETTLE_S = 3.0
+GROWTH_MB_MAX = 20.0
+CATCH_UP_PER_S_MIN = 10_000
 SETTLE_S_MAX = 60.0
 
 
@@ -133,9 +135,11 @@ def failures(outcomes: Sequence[Outcome]) -> list[str]:
         }
         if o.conditions["stop_s"]:
             kept |= {
+                "memory above 20 MB": o.growth_mb <= GROWTH_MB_MAX,
+                "catch-up below 10 × 1,000 a second": o.catch_up_trades >= CATCH_UP_PER_S_MIN * o.catch_up_s > 0,
                 "no alert within 5 s": o.alerts == 1 and o.alert_s <= 5.0,
                 "not one all-clear": o.clears == 1,
-                "health above 50 ms": o.health_slowest_ms < 50.0,
+                "health above 50 ms": o.health_p99_ms < 50.0,
             }
         found += [f"{o.fault}: {what}" for what, is_kept in kept.items() if not is_kept]
     return found

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from bench.faults.hooks import Hook
 from bench.faults.script import Run
 from bench.faults.sides import Held, Ours
-
-TOLD = ("store_unreachable", "quarantine", "worker_crashed", "gap", "stale", "wedged")
+from bench.machine import percentile
 
 
 @dataclass
@@ -52,6 +51,7 @@ class Outcome:
     health_lies: int = -1
     health_false_alarms: int = -1
     health_looks: int = 0
+    health_p99_ms: float = -1.0
     health_slowest_ms: float = -1.0
     catch_up_trades: int = 0
     catch_up_s: float = 0.0
@@ -136,7 +136,8 @@ def add_watched(outcome: Outcome, run: Run, hook: Hook) -> None:
         outcome.health_ok_s = next((at_s for at_s in well if at_s > back_s), time.time()) - back_s
     from_s, to_s = run.away or (fault_s, run.marks["end"])
     times = [one.took_ms for one in seen if one.code and from_s <= one.at_s <= to_s]
-    outcome.health_slowest_ms = max(times, default=-1.0)
+    if times:
+        outcome.health_p99_ms, outcome.health_slowest_ms = percentile(times, 0.99), max(times)
     if run.away:
         outcome.catch_up_trades, outcome.catch_up_s = watch.catch_up(run.marks["back"], run.rate)
 

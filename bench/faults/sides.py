@@ -210,6 +210,8 @@ class Cryptofeed(Program):
         return found
 
     def said(self) -> list[str]:
-        """Its own log and whatever it printed."""
+        """The warnings in its own log, which it prints as well; without any, what else it printed."""
         log = self.folder / "feedhandler.log"
-        return super().said() + (log.read_text(errors="replace").splitlines() if log.exists() else [])
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        warnings = [line for line in lines if " : WARNING : " in line or " : ERROR : " in line]
+        return warnings or super().said()

@@ -147,12 +147,12 @@ class Watch:
 
         From the last look that showed nothing new to the first that is within a quarter of a second of the venue.
         """
-        stood = _total(_at(self.stored, from_s))
-        before_s = from_s
+        stood, before_s = -1, from_s
         for at_s, stored in self.stored:
             if at_s < from_s:
                 continue
-            if _total(stored) == stood:
+            if stood in (-1, _total(stored)):
+                stood = _total(stored)
                 before_s = at_s
             elif _total(_at(self.made, at_s)) - _total(stored) <= rate * 0.25 + 1:
                 return _total(stored) - stood, at_s - before_s
