@@ -44,6 +44,7 @@ from everytick.wiring.process import Process
 from everytick.wiring.views import frames
 
 PROJECTOR_SECONDS_MAX = 60
+NOBODY = "http://127.0.0.1:9"  # the discard port: a measurement asks nobody anything
 POLL_S = 0.001
 RESIDENT_EVERY = 20  # looks
 SETTLED_S = 0.25
@@ -83,10 +84,15 @@ def settings_for(folder: Path, port: int, dialect: str, url: str) -> Settings:
     is_binance = dialect == "binance"
     venues = VenuesSettings(
         hyperliquid=HyperliquidSettings(
-            enabled=not is_binance, coins=COINS, streams=(Kind.TRADES,), ws_url=f"{address}/ws"
+            enabled=not is_binance,
+            coins=COINS,
+            streams=(Kind.TRADES,),
+            ws_url=f"{address}/ws",
+            http_url=NOBODY,
+            polls=False,
         ),
         binance=BinanceSettings(
-            enabled=is_binance, symbols=SYMBOLS, streams=(Kind.AGG_TRADES,), ws_url=f"{address}/stream"
+            enabled=is_binance, symbols=SYMBOLS, streams=(Kind.AGG_TRADES,), ws_url=f"{address}/stream", http_url=NOBODY
         ),
     )
     return Settings(data=DataSettings(dir=str(folder)), store=StoreSettings(url=SecretUrl(url)), venues=venues)

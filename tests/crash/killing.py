@@ -66,6 +66,7 @@ async def running(folder: Path, ws_url: str) -> AsyncIterator[asyncio.subprocess
         "EVERYTICK_DATA__DIR": str(folder),
         "EVERYTICK_SERVE__PORT": "0",
         "EVERYTICK_VENUES__HYPERLIQUID__WS_URL": ws_url,
+        "EVERYTICK_VENUES__HYPERLIQUID__HTTP_URL": ws_url.replace("ws://", "http://").removesuffix("/ws"),
         "EVERYTICK_VENUES__HYPERLIQUID__COINS": ",".join(COINS),
         "EVERYTICK_VENUES__HYPERLIQUID__STREAMS": "trades",
         "EVERYTICK_LOG__LEVEL": "error",

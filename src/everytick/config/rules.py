@@ -139,6 +139,19 @@ def _encrypted_away_from_home(s: Settings) -> Iterator[Broken]:
         yield from _address(f"venues.{name}.http_url", section.http_url, "https")
 
 
+def _one_world(s: Settings) -> Iterator[Broken]:
+    """A record must not be half simulated: gaps of a venue on this machine would be filled from the real one."""
+    for name, section in s.venues.by_name().items():
+        ws_host, http_host = (urlsplit(url).hostname or "" for url in (section.ws_url, section.http_url))
+        if section.enabled and is_loopback(ws_host) != is_loopback(http_host):
+            here, there = ("ws_url", "http_url") if is_loopback(ws_host) else ("http_url", "ws_url")
+            yield Broken(
+                f"venues.{name}.{there}",
+                f"another machine, while {here} is this one: a simulated record would be mixed with the real venue's",
+                f"set both, or leave both; the simulator prints them: everytick sim (venues.{name}.{there})",
+            )
+
+
 def _alert_addresses(s: Settings) -> Iterator[Broken]:
     alerts = s.alerts
     for path, url in (
@@ -220,6 +233,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
         _encrypted_away_from_home,
         tuple(f"venues.{name}.{field}" for name in VENUES for field in ("ws_url", "http_url")),
     ),
+    (_one_world, tuple(f"venues.{name}.{field}" for name in VENUES for field in ("enabled", "ws_url", "http_url"))),
     (
         _alert_addresses,
         ("alerts.discord_webhook_url", "alerts.telegram_url", "alerts.webhook_url", "alerts.dead_man_url"),
