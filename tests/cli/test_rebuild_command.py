@@ -1,4 +1,4 @@
-"""`everytick rebuild`: beside a writer, after one, and over a store that is broken."""
+"""`everytick rebuild` and `replay`: beside a writer, after one, over a store that is broken, and of nothing."""
 
 from __future__ import annotations
 
@@ -107,3 +107,14 @@ def test_a_damaged_store_is_told_and_can_be_replaced(rebuild: Callable[..., tupl
     assert code == 1
     assert "damaged" in str(told["difference"])
     assert rebuild() == (0, {"store": str(REBUILT), "frames": 2, "same": True, "difference": None})
+
+
+@pytest.mark.usefixtures("_kept")
+def test_a_replay_of_nothing_says_so_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["replay", "--coin", "BTC"]) == 0
+    told = capsys.readouterr()
+    assert (len(told.out.splitlines()), told.err) == (4, "")
+    assert main(["replay", "--coin", "DOGE"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "no event of DOGE between these offsets\n")

@@ -68,12 +68,17 @@ def replay(
     here = world(config_file, is_quiet=True)
     _require_tape(here)
     lines: list[bytes] = []
+    written = 0
     for frame in frames(here.settings, here.ports, from_offset, until):
         lines += [_raw_line(frame)] if raw else _event_lines(frame, coin)
         if len(lines) >= OUT_LINES:
-            _write(lines)
+            written += _write(lines)
             lines = []
-    _write(lines)
+    written += _write(lines)
+    if not written:
+        print(
+            f"no {'frame' if raw else f'event of {coin}' if coin else 'event'} between these offsets", file=sys.stderr
+        )
     return Exit.OK
 
 
@@ -201,5 +206,6 @@ def _event_lines(frame: Frame, coin: str) -> list[bytes]:
     return lines
 
 
-def _write(lines: list[bytes]) -> None:
+def _write(lines: list[bytes]) -> int:
     sys.stdout.write("".join(line.decode() + "\n" for line in lines))
+    return len(lines)
