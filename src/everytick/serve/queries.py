@@ -40,41 +40,28 @@ class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500, description="why, for the record")]
 
 
-class TradesQuery(msgspec.Struct, frozen=True, kw_only=True):
+class _Page(msgspec.Struct, frozen=True, kw_only=True):
+    coin: Coin = ""
+    venue: VenueName = ""
+    since_ms: Since = 0
+    until_ms: Until = TS_MS_MAX
+    limit: Limit = 1_000
+    order: Order = "desc"
+    cursor: Cursor = ""
+
+
+class TradesQuery(_Page, frozen=True, kw_only=True):
     """A page of trades in time order."""
 
-    coin: Coin = ""
-    venue: VenueName = ""
-    since_ms: Since = 0
-    until_ms: Until = TS_MS_MAX
-    limit: Limit = 1_000
-    order: Order = "desc"
-    cursor: Cursor = ""
 
-
-class CandlesQuery(msgspec.Struct, frozen=True, kw_only=True):
+class CandlesQuery(_Page, frozen=True, kw_only=True):
     """A page of candles in the order of their open time."""
 
-    coin: Coin = ""
-    venue: VenueName = ""
     interval: Width = ""
-    since_ms: Since = 0
-    until_ms: Until = TS_MS_MAX
-    limit: Limit = 1_000
-    order: Order = "desc"
-    cursor: Cursor = ""
 
 
-class PointsQuery(msgspec.Struct, frozen=True, kw_only=True):
+class PointsQuery(_Page, frozen=True, kw_only=True):
     """A page of snapshots in time order: open interest, watched accounts or mid prices."""
-
-    coin: Coin = ""
-    venue: VenueName = ""
-    since_ms: Since = 0
-    until_ms: Until = TS_MS_MAX
-    limit: Limit = 1_000
-    order: Order = "desc"
-    cursor: Cursor = ""
 
 
 class GapsQuery(msgspec.Struct, frozen=True, kw_only=True):
