@@ -90,6 +90,10 @@ def work_through(steps: Iterator[float] | None, stop: Stop) -> None:
             stop.wait(wait_s)
 
 
+# A thread that has told its end needs no time at all to be gone; on a machine that stands still, at most this.
+ENDING_S_MAX = 1.0
+
+
 class OwnedThread:
     """Runs `work(stop)` on a thread of its own; its end, good or bad, is awaited on the event loop."""
 
@@ -134,6 +138,8 @@ class OwnedThread:
             self.stop.ask()
             await self._done.wait()
             raise
+        if self._thread is not None:
+            self._thread.join(ENDING_S_MAX)  # its last act was to tell us: microseconds, and then it is surely gone
         if self._error is not None:
             raise self._error
 
