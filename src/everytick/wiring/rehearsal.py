@@ -12,6 +12,7 @@ from everytick.config import Settings, store_address
 from everytick.config.settings import HyperliquidSettings
 from everytick.model.secret import Secret
 from everytick.model.stream import Kind, Stream
+from everytick.model.units import NS_PER_S
 from everytick.recorder.audit import AuditReport
 from everytick.recorder.looking import Wanted
 from everytick.serve.alerts.settings import AlertSettings
@@ -29,6 +30,10 @@ from everytick.wiring.repair_job import audit as audit_store
 PAGE_ROWS = 5_000
 GAPS_MAX = 1_000_000
 LOOK_S = 0.05
+# The simulated venues' outages end well within it.
+OUTAGE_NS_MAX = 15 * NS_PER_S
+# A replay follows a subscription over loopback within milliseconds.
+SETTLED_NS = NS_PER_S // 2
 
 
 def turned_to(
@@ -126,6 +131,7 @@ class Rehearsal:
             await self._ending.wait()
             timing.cancel()
             watching.cancel()
+            await self._line_is_up()
             await self.sim.quiesce()
             if self._repairs:
                 self.before = await self._repair()
@@ -134,6 +140,19 @@ class Rehearsal:
                 await self._clock.sleep(LOOK_S)
             self.process.stop()
             await recording
+
+    async def _line_is_up(self) -> None:
+        """Wait for the end of an outage that is under way: what the recorder missed in it is known only by the replay.
+
+        Without it, an end in the middle of an outage leaves trades that nobody could have known of.
+        """
+        connections = self.process.progress.connections.values
+        give_up_ns = self._clock.mono_ns() + OUTAGE_NS_MAX
+        while self._clock.mono_ns() < give_up_ns:
+            settled_ns = self._clock.wall_ns() - SETTLED_NS
+            if all(one.up and one.since_ns < settled_ns and not one.unconfirmed for one in connections()):
+                return
+            await self._clock.sleep(LOOK_S)
 
     async def _repair(self) -> Audit:
         """Close what the venue's history can close; returns the audit of before."""
