@@ -322,15 +322,24 @@ def test_a_cooldown_survives_a_restart(tmp_path: Path) -> None:
     assert bench.first.took == []
 
 
-def test_three_starts_in_ten_minutes_are_a_crash_loop(tmp_path: Path) -> None:
+def _told_of_starts(folder: Path, *, is_after_crash: bool) -> list[str]:
     told: list[str] = []
     for n in range(4):
-        bench = Bench(tmp_path)
+        bench = Bench(folder)
         bench.clock.move(60 * n)
-        bench.telemetry.recorder_started(f"run{n}", "1", 0)
+        bench.telemetry.recorder_started(f"run{n}", "1", 0, is_after_crash=is_after_crash)
         told += [message.rule for message in bench.look()]
+    return told
+
+
+def test_three_starts_after_crashes_in_ten_minutes_are_a_crash_loop(tmp_path: Path) -> None:
+    told = _told_of_starts(tmp_path, is_after_crash=True)
     assert told.count("crash_loop") == 1
     assert told.count("started") == 1
+
+
+def test_a_process_that_is_stopped_and_started_in_order_is_no_crash_loop(tmp_path: Path) -> None:
+    assert "crash_loop" not in _told_of_starts(tmp_path, is_after_crash=False)
 
 
 def test_a_full_disk_keeps_no_alert_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,8 +100,8 @@ class Telemetry(WatchFacts):
         """The settings were read: from which file (empty: none), and which names of the environment stand over it."""
 
     @fact("info", "recorder_starts_total", "recording", "info")
-    def recorder_started(self, run: str, version: str, offset: int) -> None:
-        """A recorder began; its first frame gets `offset`."""
+    def recorder_started(self, run: str, version: str, offset: int, is_after_crash: bool = False) -> None:
+        """A recorder began; its first frame gets `offset`. `is_after_crash`: the last one left no word of its end."""
         self._meter.count("recorder_starts_total", 1)
         self._meter.set("recording", 1)
         self._meter.set("info", 1, version)

@@ -115,8 +115,15 @@ class Process:
 
     def _start(self) -> Source:
         ports, progress = self._ports, self.progress
+        # Everything that can refuse a start does so before anything is recorded or told.
         self.recovery = self._writer.open()
+        if self._serves:
+            self._api = self._listen()
+            self.address = self._api.address
+        if self._projects and not self._keeper.is_networked:
+            self._keeper.open()  # a file that cannot be used is the start's business; a server's absence is not
         self._report_recovery(self.recovery)
+        is_after_crash = self._was_cut_off()
         progress.run = ports.ids.token(4).hex()
         progress.started_ns = ports.clock.wall_ns()
         progress.offset_appended = progress.offset_durable = self._writer.watermark
@@ -125,19 +132,15 @@ class Process:
         # First up and last down: what happens to the others in between is told.
         alerts = alerts_of(self.settings, ports, self._telemetry, self.watch.health, self.reader)
         self._own("alerts", alerts.work)
-        self._telemetry.recorder_started(progress.run, __version__, source.epoch)
+        self._telemetry.recorder_started(progress.run, __version__, source.epoch, is_after_crash=is_after_crash)
         committer = Committer(
             self._writer, ports.clock, self._telemetry, progress, self._writer.settings.commit_interval_min_s
         )
         self._own("committer", committer.work)
         if self._projects:
-            if not self._keeper.is_networked:
-                self._keeper.open()  # a file that cannot be used is the start's business; a server's absence is not
             self._own("projector", self._project)
             self._writer.subscribe(lambda _: self._threads["projector"].stop.wake())
         if self._serves:
-            self._api = self._listen()
-            self.address = self._api.address
             self._own("api", self._answer)
         for venue, streams in streams_of(self.settings).items():
             self._record(venue, streams)
@@ -147,6 +150,12 @@ class Process:
         if self._projects and self.settings.backfill.enabled:
             self._tree.spawn("backfill", self.repairs().run, Restarts())
         return source
+
+    def _was_cut_off(self) -> bool:
+        """Whether the last process on this tape ended without its STOP."""
+        reader, end = TapeReader(self._ports.disk(tape_folder(self.settings))), self._writer.next_offset
+        last = reader.read(end - 1, 1, end) if end else []
+        return bool(last) and last[-1].kind is not FrameKind.STOP
 
     def _put_audit(self) -> Callable[[str, bytes], None]:
         """Puts what an audit found on the tape, from any thread: appending is the loop's alone."""

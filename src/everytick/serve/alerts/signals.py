@@ -78,7 +78,8 @@ def _text(fields: Fields, name: str) -> str:
 def _started(fields: Fields) -> Iterator[Signal]:
     text = f"version {_text(fields, 'version')}, run {_text(fields, 'run')}, offset {_text(fields, 'offset')}"
     yield Signal("started", "recorder", text)
-    yield Signal("crash_loop", "recorder", text)
+    if fields.get("is_after_crash"):
+        yield Signal("crash_loop", "recorder", text)
 
 
 def _task_died(fields: Fields) -> Iterator[Signal]:
