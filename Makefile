@@ -16,6 +16,8 @@ help:
 	@echo "make check             lint, types, floors, docs"
 	@echo "make bench             our speed beside a peer or the machine's limit (ONLY=name)"
 	@echo "make faults            faults of a real PostgreSQL, for us and for a peer: docs/FAULTS.md (STOP=600)"
+	@echo "make simulate          the recorder on a simulated machine that fails  (HOURS=2000)"
+	@echo "make mutants           hand-made mutants, each hunted with seeds       (ARGS='--only no_fsync')"
 	@echo "make docs              write the parts of docs/ that are read off the code"
 	@echo "make lock              resolve the requirements again"
 
@@ -55,6 +57,12 @@ bench: $(VENV)/dev
 # Without STOP every fault (a quarter of an hour); with it that long an outage alone.
 faults: $(VENV)/dev
 	@$(BIN)/python -m bench.faults --write $(if $(STOP),--only stop --stop $(STOP) --rate 1000) $(ARGS)
+
+simulate: $(VENV)/run
+	@$(BIN)/everytick simulate --seeds 1..$(HOURS) --hours 1 $(ARGS)
+
+mutants: $(VENV)/dev
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 docs: $(VENV)/dev
 	@$(BIN)/python -m tests.generated

@@ -153,6 +153,15 @@ def test_a_young_gap_is_left_to_late_trades() -> None:
     assert len(http.asked) == 1
 
 
+def test_a_gap_from_before_the_wall_clock_was_set_back_is_not_left_alone_for_hours() -> None:
+    rig = a_rig([1, 2, 9])
+    http = FakeHttp(past_trades(range(1, 10), at_ms))
+    backfill = rig.backfill({"binance": http}, BackfillSettings(gap_age_s=30))
+    rig.clock.now_ns -= 3_600 * 10**9
+    asyncio.run(backfill.step())
+    assert len(http.asked) == 1
+
+
 def test_only_what_is_wanted_is_asked_for() -> None:
     rig = a_rig([1, 3, 1_003, 1_005])
     http = FakeHttp(past_trades(range(1, 2_000), at_ms))

@@ -119,6 +119,8 @@ TABLE = [
     ("unconfirmed", Status.STALE, on_line(unconfirmed=2)),
     # Whether or not a frame waits: a thread that died is not an idle one.
     ("watermark_old", Status.STALE, saw(commit_mono_ns=OLD)),
+    # All that is durable is applied, and the disk moves: what waits for it is late all the same.
+    ("watermark_old", Status.STALE, saw(lag_mono_ns=NOW - 13 * NS_PER_S)),
     ("checkpoint_old", Status.STALE, saw(apply_mono_ns=OLD)),
     # It applies all the time and is late all the same.
     ("checkpoint_old", Status.STALE, both(saw(lag_mono_ns=NOW - 13 * NS_PER_S), put(offset_applied=999))),

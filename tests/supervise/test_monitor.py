@@ -132,6 +132,18 @@ def test_a_quiet_stream_starts_afresh_after_a_reconnect_but_only_once() -> None:
     assert world.silence_s(QUIET) == 19.5  # a line that reconnects for ever looks no better for it
 
 
+def test_a_stream_that_was_mute_before_its_line_went_is_not_well_because_the_line_is_back() -> None:
+    world = World()
+    for _ in range(20):
+        world.run(20)
+        world.run(0.5, QUIET)
+    bound_s = world.seen.streams[QUIET].bound_ns / NS_PER_S
+    world.run(bound_s + 60)
+    world.progress.connections[LINE].connects += 1
+    world.run(10)
+    assert world.silence_s(QUIET) > bound_s + 60
+
+
 def test_all_streams_of_a_connection_are_watched_as_one() -> None:
     world = World()
     for _ in range(60):

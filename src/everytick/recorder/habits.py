@@ -13,6 +13,7 @@ from everytick.supervise.expect import Expectation, learnt
 # Enough trades to show a habit; reading them takes a millisecond or so for each stream.
 TRADES_READ = 200
 STREAMS_READ_MAX = 50
+SEAMS_READ = 100
 # Trades closer together than the watchdog's looks are one event to it.
 LOOK_NS = NS_PER_S // 2
 
@@ -26,7 +27,15 @@ def habits_of(reader: Reader, streams: Sequence[Stream]) -> dict[str, Expectatio
 
 
 def _habit(reader: Reader, stream: Stream) -> Expectation:
-    """The gaps between a stream's newest trades, as the watchdog would have seen them."""
+    """The gaps between a stream's newest trades, as the watchdog would have seen them.
+
+    A gap over which the connection changed is an outage and no habit.
+    """
     rows = reader.trades(RowQuery((stream,), limit=TRADES_READ))
-    times = sorted({row.ts_event_ns // LOOK_NS * LOOK_NS for row in rows})
-    return learnt(later - earlier for earlier, later in pairwise(times))
+    times = sorted({_look(row.ts_event_ns) for row in rows})
+    changes = {_look(seam.ts_before_ns) for seam in reader.seams([stream], limit=SEAMS_READ)}
+    return learnt(later - earlier for earlier, later in pairwise(times) if earlier not in changes)
+
+
+def _look(ts_ns: int) -> int:
+    return ts_ns // LOOK_NS * LOOK_NS

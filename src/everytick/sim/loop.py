@@ -114,7 +114,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._dead: set[int] = set()
         self._graves: list[SimTask[Any]] = []
         self._doom: tuple[int, int, Callable[[], None]] | None = None  # life, steps left, what then
-        self._is_stopping = False
+        self._moment_ns = self._moment_step = 0  # since which step time has not moved
         self._is_closed = False
 
     # --- lives ---
@@ -205,9 +205,11 @@ class SimLoop(asyncio.AbstractEventLoop):
             if not timers:
                 raise Stuck(f"deadlock at {self.now_ns} ns: nothing is ready and no timer is set; {self._waiting()}")
             self.now_ns = max(self.now_ns, timers[0].at_ns)
+        if self.now_ns != self._moment_ns:
+            self._moment_ns, self._moment_step = self.now_ns, self.steps
         while timers and timers[0].at_ns <= self.now_ns:
             ready.append(heapq.heappop(timers))
-        moment_ns, first_step, draw = self.now_ns, self.steps, self._schedule
+        moment_ns, draw = self.now_ns, self._schedule
         while ready:
             count = len(ready)
             if count > 1:
@@ -227,7 +229,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             self.steps += 1
             handle.within.run(handle.call, *handle.given)
             ready = self._ready
-            if self.steps - first_step > LIVELOCK_STEPS and self.now_ns == moment_ns:
+            if self.steps - self._moment_step > LIVELOCK_STEPS:
                 raise Stuck(f"livelock at {moment_ns} ns: {LIVELOCK_STEPS} steps without time passing; {handle!r}")
             if self.now_ns != moment_ns:
                 return

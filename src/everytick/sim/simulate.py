@@ -17,8 +17,9 @@ from everytick.sim.report import Failure, Outcome, Summary
 from everytick.sim.swarm import Swarm, draw
 from everytick.sim.world import World
 
-# How often a failing plan is run again with fewer faults: a minute or two of work.
+# How often, and for how long, a failing plan is run again with fewer faults.
 TRIES_MAX = 200
+SHRINK_S_MAX = 60.0
 
 
 def run_seed(swarm: Swarm) -> Outcome:
@@ -60,7 +61,10 @@ def keep(swarm: Swarm, places: Sequence[int]) -> Swarm:
 
 def shrink(swarm: Swarm, broken: str, run: Callable[[Swarm], Outcome] = run_seed) -> tuple[list[int], int]:
     """The fewest faults found that still break the same invariant (delta debugging), and how many tries it took."""
-    tries = 0
+    tries, began = 0, time.monotonic()
+
+    def may_try() -> bool:
+        return tries < TRIES_MAX and time.monotonic() - began < SHRINK_S_MAX
 
     def breaks(places: list[int]) -> bool:
         nonlocal tries
@@ -69,12 +73,12 @@ def shrink(swarm: Swarm, broken: str, run: Callable[[Swarm], Outcome] = run_seed
 
     places = list(range(len(swarm.plan)))
     pieces = 2
-    while len(places) > 1 and tries < TRIES_MAX:
+    while len(places) > 1 and may_try():
         size = -(-len(places) // pieces)
         parts = [places[at : at + size] for at in range(0, len(places), size)]
         for part in parts:
             rest = [place for place in places if place not in part]
-            if tries < TRIES_MAX and breaks(rest):
+            if may_try() and breaks(rest):
                 places, pieces = rest, max(pieces - 1, 2)
                 break
         else:

@@ -12,7 +12,6 @@ import hashlib
 import random
 from collections import Counter, deque
 from contextvars import copy_context
-from zlib import crc32
 
 import msgspec
 
@@ -23,6 +22,7 @@ from everytick.sim import invariants
 from everytick.sim.binance.traits import BinanceTraits
 from everytick.sim.clock import SimClock, SimIds
 from everytick.sim.disk import PowerCut, SimDisk
+from everytick.sim.evidence import Evidence
 from everytick.sim.faults import Fault
 from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.inmemory import MemoryBinance, MemoryHyperliquid, MemoryVenue
@@ -86,10 +86,8 @@ class World:
         self._is_over = False
         self._is_quiet = False  # the venues make no news, so that an audit has an end
         self._trace = hashlib.blake2b(digest_size=16)
-        self._received: list[tuple[int, int]] = []  # (offset, crc) of every message that was handed over
-        self._acked = 0  # the highest watermark ever told
+        self.evidence = Evidence()
         self._watched: Program | None = None
-        self._watermark = 0
         self._since_ns = 0  # when the watched program began
         self._wire()
 
@@ -226,7 +224,7 @@ class World:
         main = self._main
         error = main.exception() if main is not None and main.done() and not main.cancelled() else None
         was_asked, self._is_stopping = self._is_stopping, False
-        self._acked = max(self._acked, program.writer.watermark)
+        self.evidence.ended(program.writer.watermark)
         self.tell("life_ended", repr(error) if error else "")
         if error is None:
             if main is not None and main.done() and not was_asked:
@@ -245,7 +243,7 @@ class World:
         """The process, or the whole machine, is dead at once."""
         program = self.program
         if program is not None:
-            self._acked = max(self._acked, program.writer.watermark)
+            self.evidence.ended(program.writer.watermark)
         self.loop.kill(self.life)
         self.net.drop_life(self.life)
         if power:
@@ -401,10 +399,8 @@ class World:
     def _check_counters(self, program: Program) -> None:
         watermark = program.writer.watermark
         if program is not self._watched:
-            self._watched, self._watermark, self._since_ns = program, 0, self.loop.now_ns
-        if watermark < self._watermark:
-            raise Broken("I-DUR", f"the watermark went back from {self._watermark} to {watermark}")
-        self._watermark = watermark
+            self._watched, self._since_ns = program, self.loop.now_ns
+        self.evidence.watch(watermark)
         if program.progress.offset_applied > watermark:
             raise Broken("I-CHECK", f"applied up to {program.progress.offset_applied}, durable up to {watermark}")
         pending, limit = program.writer.pending_bytes, self.swarm.backlog_bytes + PENDING_SLACK_BYTES
@@ -436,7 +432,7 @@ class World:
         invariants.check_store(reader, watermark, self._reasons())
         frames, tape = invariants.read_tape(self.disk, watermark)
         is_rotten = self.met["rot"] > 0
-        invariants.check_tape(frames, self._received, self._acked, is_rotten=is_rotten)
+        invariants.check_tape(frames, self.evidence.received, self.evidence.acked, is_rotten=is_rotten)
         if tape.damage and not is_rotten and any(one.offset_to != one.offset_from for one in tape.damage):
             raise Broken("I-DUR", f"the tape is damaged: {tape.damage[0]}")
         stores = [reader]
@@ -448,7 +444,9 @@ class World:
             refused = invariants.refused_keys(store, frames)
             replay = 0 if self.met["clock_step"] else self.swarm.replay_trades
             found = [
-                invariants.audit_stream(stream, self.place(stream.venue).venue.ledger, store, refused, replay)
+                invariants.audit_stream(
+                    stream, self.place(stream.venue).venue.ledger, store, refused, replay, is_rotten=is_rotten
+                )
                 for stream in invariants.trade_streams(self.swarm.streams)
             ]
             judge.take(found, when)
@@ -462,21 +460,11 @@ class World:
         return set(REASONS) - invariants.OUR_OWN_REASONS if self.met["poison"] else set()
 
     def _hand_over(self, take: OnMessages, messages: list[bytes]) -> None:
-        program = self.program
-        assert program is not None
-        before = program.writer.next_offset
-        take(messages)
-        if program.writer.next_offset - before == len(messages):
-            self._received += [(before + n, crc32(message)) for n, message in enumerate(messages)]
+        assert self.program is not None
+        self.evidence.hand_over(self.program.writer, take, messages)
 
     def _recovered(self, report: RecoveryReport) -> None:
-        """A new life has recovered: what was acknowledged must be there, and what no disk had is forgotten."""
-        if report.next_offset < self._acked:
-            raise Broken("I-DUR", f"recovery goes on at {report.next_offset}; up to {self._acked} was acknowledged")
-        unseen_from, unseen_to = max(report.skipped[0], self._acked), report.skipped[1]
-        self._received = [
-            one for one in self._received if one[0] < report.next_offset and not unseen_from <= one[0] < unseen_to
-        ]
+        self.evidence.recovered(report)
         self.judge.restarts += 1
 
     @property
