@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
+HOURS  ?= 110
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench faults docs readme lock clean
