@@ -42,6 +42,12 @@ def main(words: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     names = [one.name for one in MUTANTS if not chosen.only or one.name in chosen.only.split(",")]
     breaks = {one.name: one.breaks for one in MUTANTS}
+    if not chosen.only:
+        control = hunt("none", chosen.seeds, chosen.hours)
+        if control["seed"]:
+            print(f"the product itself breaks {control['by']} at seed {control['seed']}: {control['detail']}")
+            print(f"mend that first: everytick simulate --seed {control['seed']} --hours {chosen.hours:g}")
+            return 1
     found = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for one in pool.map(lambda name: hunt(name, chosen.seeds, chosen.hours), names):

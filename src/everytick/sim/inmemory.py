@@ -29,6 +29,7 @@ from everytick.sim.hyperliquid.traits import VenueTraits
 from everytick.sim.market import Block, Market, MarketTraits
 from everytick.sim.oracle import Ledger, Poison
 from everytick.sim.prints import Print, trades_frame
+from everytick.sim.swarm import Swarm
 
 WARM_UP_MS = 600_000
 Happened = Callable[[str, int], None]  # a coin traded, at this venue time in ms
@@ -186,6 +187,7 @@ class MemoryHyperliquid(HyperliquidSim):
         self.market.happened = happened
         self._feed = self._live = HyperliquidFeed(self.hub, self.market, traits, seed, 1.0)
         self._began_ms, self._began_ns = start_ms, clock.mono_ns()
+        self._prods = random.Random(f"{seed}/prods")
 
     def turn(self) -> None:
         """Trade up to now, and send what is due."""
@@ -232,11 +234,10 @@ class MemoryHyperliquid(HyperliquidSim):
 
     def last_words(self) -> None:
         """One more trade of each coin."""
-        dice = random.Random(0)
         self.turn()
         self._live.let_go()
         for coin in self.market.coins.values():
-            trades = coin.trade(dice, self.market.time_ms, 1)
+            trades = coin.trade(self._prods, self.market.time_ms, 1)
             if not self.hub.publish(("trades", coin.coin, ""), trades_frame(trades), trades):
                 self.ledger.missed(coin.coin, trades)
         self.hub.flush()
@@ -258,6 +259,7 @@ class MemoryBinance(BinanceSim):
         self._feed = self._live = LossyFeed(self.hub, self.market, before, traits, seed, 1.0)
         self._rest = binance_rest.Rest(self._live, clock, traits, seed)
         self._began_ms, self._began_ns = start_ms, clock.mono_ns()
+        self._prods = random.Random(f"{seed}/prods")
 
     @property
     def feed(self) -> LossyFeed:
@@ -301,11 +303,10 @@ class MemoryBinance(BinanceSim):
 
     def last_words(self) -> None:
         """One more trade of each symbol, which nothing keeps back."""
-        dice = random.Random(0)
         self._live.keep_back = self._live.leave_out = 0
         self.turn()
         for symbol, coin in self.market.coins.items():
-            self._live.trade(symbol, coin.trade(dice, self.market.time_ms, 1))
+            self._live.trade(symbol, coin.trade(self._prods, self.market.time_ms, 1))
         self.hub.flush()
 
 
@@ -330,3 +331,18 @@ class LossyFeed(BinanceFeed):
                 self._hub.ledger.kept_back(symbol, (trade,))
             else:
                 super()._trade(symbol, (trade,))
+
+
+def venue_of(name: str, swarm: Swarm, clock: Clock, happened: Happened) -> MemoryVenue:
+    """The venue of that name as a seed has chosen it. States are told seldom: they cost much and show little here."""
+    if name == "hyperliquid":
+        market = MarketTraits(swarm.coins, swarm.rates[0], swarm.block_ms)
+        traits = VenueTraits(
+            replay_trades=swarm.replay_trades,
+            partial_replay_share=swarm.partial_replays,
+            candle_every_s=5.0,
+            context_every_s=30.0,
+        )
+        return MemoryHyperliquid(traits, market, clock, swarm.seed, happened)
+    market = MarketTraits(swarm.symbols, swarm.rates[1], swarm.block_ms, dense_ids=True)
+    return MemoryBinance(BinanceTraits(candle_every_s=5.0), market, clock, swarm.seed, happened)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import itertools
 import random
 from collections import Counter, deque
 from contextvars import copy_context
@@ -19,16 +20,13 @@ from everytick.core.validate import REASONS
 from everytick.errors import Fatal, Retryable
 from everytick.model.units import NS_PER_S
 from everytick.sim import invariants
-from everytick.sim.binance.traits import BinanceTraits
 from everytick.sim.clock import SimClock, SimIds
 from everytick.sim.disk import PowerCut, SimDisk
 from everytick.sim.evidence import Evidence
 from everytick.sim.faults import Fault
-from everytick.sim.hyperliquid.traits import VenueTraits
-from everytick.sim.inmemory import MemoryBinance, MemoryHyperliquid, MemoryVenue
+from everytick.sim.inmemory import venue_of
 from everytick.sim.invariants import Broken, Judge
 from everytick.sim.loop import LIFE, Stuck, new_loop
-from everytick.sim.market import MarketTraits
 from everytick.sim.network import OnMessages, Place, SimNet
 from everytick.sim.program import Made, Program
 from everytick.sim.store import Database
@@ -42,6 +40,7 @@ WARM_UP_S = 60.0
 # A mute line is given up after 50 s, a reconnect waits up to 60 s, and a quiet stream must speak again.
 HEAL_S_MAX = 300.0
 STOP_S_MAX = 120.0
+PROD_S = 30
 LOOK_S = 0.5
 # One read of the network, the answers to polls and backfill, and control frames go beyond the bound of the backlog.
 PENDING_SLACK_BYTES = 96 * 1024
@@ -98,7 +97,7 @@ class World:
         self.net.hand_over = self._hand_over
         for name in self.swarm.streams:
             self.truths[name] = Truth(name, self.loop)
-            self.net.put(f"{name}.sim", name, self._venue(name))
+            self.net.put(f"{name}.sim", name, venue_of(name, self.swarm, self.clock, self.truths[name].happened))
         self._made = Made(
             clock=self.clock,
             ids=self.ids,
@@ -114,20 +113,6 @@ class World:
             hears=self._hear,
             recovered=self._recovered,
         )
-
-    def _venue(self, name: str) -> MemoryVenue:
-        swarm, happened = self.swarm, self.truths[name].happened
-        if name == "hyperliquid":
-            market = MarketTraits(swarm.coins, swarm.rates[0], swarm.block_ms)
-            traits = VenueTraits(
-                replay_trades=swarm.replay_trades,
-                partial_replay_share=swarm.partial_replays,
-                candle_every_s=5.0,
-                context_every_s=30.0,
-            )
-            return MemoryHyperliquid(traits, market, self.clock, swarm.seed, happened)
-        market = MarketTraits(swarm.symbols, swarm.rates[1], swarm.block_ms, dense_ids=True)
-        return MemoryBinance(BinanceTraits(candle_every_s=5.0), market, self.clock, swarm.seed, happened)
 
     # --- running ---
 
@@ -323,8 +308,10 @@ class World:
 
     async def _until_well(self, when: str) -> None:
         began_ns = self.loop.now_ns
-        while True:
+        for second in itertools.count():
             await self.loop.pause(1.0)
+            if second % PROD_S == 0:
+                self._prod()
             program = self.program
             is_up = program is not None and program.is_recording and program.is_connected and program.is_drained
             if program is not None and is_up and not self._is_deceived():
@@ -334,6 +321,11 @@ class World:
             if self.loop.now_ns - began_ns > HEAL_S_MAX * NS_PER_S:
                 raise Broken("I-LIVE1", f"{when}: not well after {HEAL_S_MAX} s: {self._state()}")
         self.judge.heal_s = max(self.judge.heal_s, (self.loop.now_ns - began_ns) / NS_PER_S)
+
+    def _prod(self) -> None:
+        """One more trade everywhere: what is mute is well again when it has spoken, and a quiet market may not."""
+        for place in self.net.places.values():
+            place.venue.last_words()
 
     def _is_deceived(self) -> bool:
         """Whether a line is open that carries nothing: the program has not found out yet."""
@@ -363,8 +355,7 @@ class World:
 
     async def _last_words(self) -> None:
         """One more trade everywhere, so that what was lost before it can show, and time to take it in."""
-        for place in self.net.places.values():
-            place.venue.last_words()
+        self._prod()
         self._is_quiet = True
         await self.loop.pause(20.0)
         await self._repair()
