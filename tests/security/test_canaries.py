@@ -211,7 +211,7 @@ def test_no_canary_reaches_an_alert_its_memory_or_the_log_about_it(tmp_path: Pat
     with http_taker() as taker, http_taker() as failing:
         failing.answers = [(500, {}, " ".join(HUNDRED).encode())]
         asyncio.run(run())
-    assert len(taker.asked) > 20
+    assert len(taker.asked) >= 20
     for asked in (*taker.asked, *failing.asked):
         assert SEARCH.found(asked.body) == set()
         headers = {name: value for name, value in asked.headers.items() if name != notify.SIGNATURE}
