@@ -87,7 +87,7 @@ class BinanceSession:
         """Any message proves the line alive; answers confirm streams; a notice of shutdown asks for renewal."""
         self._heard_ns = mono_ns
         for payload in payloads:
-            if _SHUTDOWN in payload[:SHUTDOWN_WITHIN_BYTES]:
+            if payload.find(_SHUTDOWN, 0, SHUTDOWN_WITHIN_BYTES) >= 0:
                 self._renew = "the venue shuts this server down"
             elif self._asked and not payload.startswith(_MARKET):
                 self._look(payload)
