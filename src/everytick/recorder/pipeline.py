@@ -328,8 +328,9 @@ class Pipeline:
         place = Place(offset, frame.source.epoch, ts_recv_ns)
         if venue.SEQUENCING[stream.kind] is Rule.DENSE:
             ids = sorted((trade.trade_id, trade.ts_event_ns) for trade in trades)
-            for judgement in sequence.judge_dense(stream, state, frame.source.epoch, ids, place):
-                self._found(stream, judgement)
+            for found in sequence.judge_dense(stream, state, frame.source.epoch, ids, place):
+                for judgement in self._repairs.exact(found, self._batch):
+                    self._found(stream, judgement)
         elif frame.source.epoch != state.epoch:
             return
         elif state.awaits_first:

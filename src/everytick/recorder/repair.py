@@ -15,12 +15,12 @@ import msgspec
 
 from everytick.core.coverage import COMPLETE
 from everytick.core.idranges import IdRanges
-from everytick.core.sequence import Place
+from everytick.core.sequence import Judgement, Place
 from everytick.model.event import Answered, Trade
 from everytick.model.ledger import Cover, Gap, GapKind, GapState, Interval
 from everytick.model.stream import Kind, Stream
 from everytick.model.units import NS_PER_MS
-from everytick.stores.protocol import Batch, RowQuery, Store
+from everytick.stores.protocol import Batch, Reader, RowQuery, Store
 
 CAUSE_HOLE = "hole_at_venue"  # the venue's history has the neighbours of these ids and not the ids
 CAUSE_NO_HISTORY = "no_history"  # given up: the venue keeps no history of it, and no other source was given in time
@@ -51,6 +51,34 @@ class Repairs:
     def found(self, gap: Gap) -> None:
         """A new gap was put into the batch."""
         self._of(gap.stream).append(OpenGap(gap, _ids(gap)))
+
+    def exact(self, judgement: Judgement, batch: Batch) -> list[Judgement]:
+        """What a message of dense ids showed, without the ids that came before their turn.
+
+        The venue's history answers with as many trades as were asked for: past a hole of its own these are newer
+        ones, which the stream has yet to reach.
+        """
+        gap = judgement.gap
+        missing = _ids(gap) if gap is not None else None
+        if gap is None or missing is None:
+            return [judgement]
+        count = len(missing)
+        reader = self._store.reader()
+        try:
+            if gap.stream in reader.streams():
+                _take_stored(reader, gap, missing)
+        finally:
+            reader.close()
+        missing.remove_all(row[2] for row in batch.trades if row[0] == gap.stream)
+        if len(missing) == count:
+            return [judgement]
+        gaps = [
+            msgspec.structs.replace(gap, first_id=first_id, last_id=last_id, estimated_missing=last_id - first_id + 1)
+            for first_id, last_id in missing.ranges
+        ]
+        if not gaps:
+            return [Judgement(judgement.seam, None, tuple(map(_backfilled, judgement.intervals)))]
+        return [Judgement(judgement.seam, gaps[0], judgement.intervals), *(Judgement(None, one) for one in gaps[1:])]
 
     def filled(self, stream: Stream, trades: Iterable[Trade]) -> None:
         """These trades, not held before, were accepted."""
@@ -187,22 +215,29 @@ class Repairs:
             for gap in reader.gaps([stream], open_only=True, limit=GAPS_MAX):
                 missing = _ids(gap)
                 if missing is not None:
-                    query = RowQuery(
-                        (stream,), since_ns=gap.from_ns, until_ns=gap.to_ns + 1, descending=False, limit=PAGE_ROWS
-                    )
-                    while rows := reader.trades(query):
-                        missing.remove_all(row.trade_id for row in rows)
-                        last = rows[-1]
-                        query = msgspec.structs.replace(query, after=(last.ts_event_ns, last.number, last.trade_id))
+                    _take_stored(reader, gap, missing)
                 loaded.append(OpenGap(gap, missing))
             return loaded
         finally:
             reader.close()
 
 
+def _take_stored(reader: Reader, gap: Gap, missing: IdRanges) -> None:
+    """Take what the store holds out of what is missing."""
+    query = RowQuery((gap.stream,), since_ns=gap.from_ns, until_ns=gap.to_ns + 1, descending=False, limit=PAGE_ROWS)
+    while rows := reader.trades(query):
+        missing.remove_all(row.trade_id for row in rows)
+        last = rows[-1]
+        query = msgspec.structs.replace(query, after=(last.ts_event_ns, last.number, last.trade_id))
+
+
 def _ids(gap: Gap) -> IdRanges | None:
     is_dense = gap.first_id >= 0 and gap.stream.kind is not Kind.CANDLES
     return IdRanges(gap.first_id, gap.last_id) if is_dense else None
+
+
+def _backfilled(interval: Interval) -> Interval:
+    return msgspec.structs.replace(interval, cover=Cover.BACKFILLED) if interval.cover is Cover.MISSING else interval
 
 
 def _hole(gap: Gap, first_id: int, last_id: int, place: Place) -> Gap:

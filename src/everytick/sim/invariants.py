@@ -56,6 +56,7 @@ class Found:
     lost: int = 0
     gaps: int = 0
     empty_gaps: int = 0
+    unprovable: int = 0  # gaps that cover nothing, as nobody could have known
     silent: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     false_gaps: list[str] = field(default_factory=list)
@@ -75,6 +76,7 @@ class Judge:
     silent_loss: int = 0
     gaps: int = 0  # of trades, not closed at the audit
     empty_gaps: int = 0  # of them, such that cover nothing lost
+    unprovable: int = 0  # of those, such that nobody could have known to be empty
     false_gaps: int = 0  # of them, on ids that are in no order
     lie_s: float = 0.0
     late_s: float = 0.0
@@ -101,6 +103,7 @@ class Judge:
         self.lost = sum(one.lost for one in found)
         self.gaps = sum(one.gaps for one in found)
         self.empty_gaps = sum(one.empty_gaps for one in found)
+        self.unprovable = sum(one.unprovable for one in found)
 
     def check_left(self) -> None:
         """What the venue's history has, backfill has brought."""
@@ -121,12 +124,9 @@ def rows_of(reader: Reader, stream: Stream) -> list[Row]:
     return rows
 
 
-def audit_stream(
-    stream: Stream, ledger: Ledger, reader: Reader, refused: set[Key], replay: int, *, is_rotten: bool
-) -> Found:
+def audit_stream(stream: Stream, ledger: Ledger, reader: Reader, refused: set[Key], replay: int) -> Found:
     """Compare what is held of one stream of trades with what happened.
 
-    Where the tape is damaged a gap may name more than is missing: what told of it may be what was damaged.
     `refused` stands in quarantine; `replay` is how many trades the venue tells again after each subscribe, 0 where
     its ids are in a row.
     """
@@ -166,7 +166,7 @@ def audit_stream(
         told = audit_ids(held_ids, true_ids, holes, gaps, EXAMPLES_MAX)
         if told.unnamed:
             found.silent += told.examples
-        if told.misnamed and not refused and not is_rotten:
+        if told.misnamed and not refused:
             found.wrong.append(f"I-GAP3: {stream.key}: {told.examples}")
     return found
 
@@ -211,9 +211,11 @@ def _judge_gap(
     found.empty_gaps += 1
     # As many trades as a replay holds, and nobody can tell that nothing more happened; with fewer it overlaps.
     since = sum(1 for time_ms, _ in true if gap.from_ns < time_ms * NS_PER_MS <= gap.ts_recv_ns)
-    if since < replay:
-        span = f"[{gap.from_ns}, {gap.to_ns}]"
-        found.false_gaps.append(f"{gap.stream.key}: {gap.kind} {gap.cause} {span} covers nothing, and {since} happened")
+    if since >= replay:
+        found.unprovable += 1
+        return
+    span = f"[{gap.from_ns}, {gap.to_ns}]"
+    found.false_gaps.append(f"{gap.stream.key}: {gap.kind} {gap.cause} {span} covers nothing, and {since} happened")
 
 
 def check_seams(reader: Reader, streams: Mapping[str, Sequence[Stream]]) -> None:

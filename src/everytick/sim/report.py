@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct):
     lost: int
     gaps: int
     empty_gaps: int
+    unprovable: int
     silent_loss: int
     false_gaps: int
     late_s: float
@@ -56,6 +57,7 @@ def outcome_of(swarm: Swarm, judge: Judge) -> Outcome:
         lost=judge.lost,
         gaps=judge.gaps,
         empty_gaps=judge.empty_gaps,
+        unprovable=judge.unprovable,
         silent_loss=judge.silent_loss,
         false_gaps=judge.false_gaps,
         late_s=judge.late_s,
@@ -66,8 +68,9 @@ def outcome_of(swarm: Swarm, judge: Judge) -> Outcome:
 class Summary(msgspec.Struct):
     """All seeds of one command. `valid`: every kind of fault that was to come has come, and trades were lost and found.
 
-    `recall`: of what was emitted and is not held, the share that a gap names. `precision`: of the gaps that were not
-    closed, the share that covers something lost.
+    `recall`: of what was emitted and is not held, the share that a gap names. `precision`: of the gaps that are not
+    closed, the share that covers something lost, without those of which nobody could have known that they are empty
+    (docs/decisions/0005-simulation.md); `precision_strict`: with them, and there are `gaps_unprovable`.
     """
 
     hours: float
@@ -77,6 +80,8 @@ class Summary(msgspec.Struct):
     false_gaps: int
     recall: float
     precision: float
+    precision_strict: float
+    gaps_unprovable: int
     lie_seconds: float
     valid: bool
     restarts: int
@@ -104,6 +109,7 @@ def summary_of(outcomes: Sequence[Outcome], kinds: Sequence[str]) -> Summary:
             met[kind] = met.get(kind, 0) + count
     lost, silent = sum(one.lost for one in outcomes), sum(one.silent_loss for one in outcomes)
     gaps, empty = sum(one.gaps for one in outcomes), sum(one.empty_gaps for one in outcomes)
+    unprovable = sum(one.unprovable for one in outcomes)
     emitted = sum(one.emitted for one in outcomes)
     unmet = sorted(kind for kind in kinds if not met.get(kind))
     return Summary(
@@ -112,8 +118,10 @@ def summary_of(outcomes: Sequence[Outcome], kinds: Sequence[str]) -> Summary:
         seeds=len(outcomes),
         silent_loss=silent,
         false_gaps=sum(one.false_gaps for one in outcomes),
-        recall=round(lost / (lost + silent), 6) if lost + silent else 1.0,
-        precision=round((gaps - empty) / gaps, 6) if gaps else 1.0,
+        recall=_share(lost, lost + silent),
+        precision=_share(gaps - empty, gaps - unprovable),
+        precision_strict=_share(gaps - empty, gaps),
+        gaps_unprovable=unprovable,
         lie_seconds=sum(one.lie_s for one in outcomes),
         valid=not unmet and emitted >= EMITTED_MIN * len(outcomes) // 10,
         restarts=sum(one.restarts for one in outcomes),
@@ -125,6 +133,10 @@ def summary_of(outcomes: Sequence[Outcome], kinds: Sequence[str]) -> Summary:
     )
 
 
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 1.0
+
+
 def line_of(summary: Summary) -> str:
     """The one line at the end."""
     verdict = "all held" if not summary.broken else f"{len(summary.broken)} seeds broke an invariant"
@@ -134,7 +146,8 @@ def line_of(summary: Summary) -> str:
     return (
         f"{summary.hours:g} fault-hours, {summary.faults} faults, {summary.restarts} restarts, {summary.seeds} seeds, "
         f"{summary.emitted} trades: {verdict}; silent loss {summary.silent_loss}, false gaps {summary.false_gaps}, "
-        f"recall {100 * summary.recall:g} %, precision {100 * summary.precision:g} %, "
+        f"recall {100 * summary.recall:g} %, precision {100 * summary.precision:g} % "
+        f"(strict {100 * summary.precision_strict:g} %), "
         f"lie seconds {summary.lie_seconds:g}, in {summary.took_s:.0f} s"
     )
 

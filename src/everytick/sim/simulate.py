@@ -30,9 +30,9 @@ def run_seed(swarm: Swarm) -> Outcome:
         broken = detail = ""
     except Broken as found:
         judge, broken, detail = world.judge, found.invariant, found.detail
-        judge.met, judge.steps = dict(sorted(world.met.items())), world.loop.steps
     except Exception as error:  # noqa: BLE001 - a death of the simulation is a failure of the seed, with its events
         judge, broken, detail = world.judge, "I-SIM", f"{type(error).__name__}: {error}"
+    judge.met, judge.steps = dict(sorted(world.met.items())), world.loop.steps
     outcome = report.outcome_of(swarm, judge)
     if broken:
         outcome.broken, outcome.detail = broken, detail

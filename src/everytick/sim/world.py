@@ -41,6 +41,7 @@ WARM_UP_S = 60.0
 HEAL_S_MAX = 300.0
 STOP_S_MAX = 120.0
 PROD_S = 30
+REST_NS = 60 * NS_PER_S
 LOOK_S = 0.5
 # One read of the network, the answers to polls and backfill, and control frames go beyond the bound of the backlog.
 PENDING_SLACK_BYTES = 96 * 1024
@@ -75,6 +76,7 @@ class World:
         self.judge = Judge()
         self.life = 0
         self.deaths_due: list[str] = []  # tasks in which the next sleep dies
+        self._died_ns: dict[str, int] = {}
         self.held: dict[str, int] = {}  # worker -> until when it is held up, ns
         self.is_rotten = False
         self.program: Program | None = None
@@ -278,8 +280,11 @@ class World:
         return max(0, self.held.get(worker, 0) - self.loop.now_ns) / NS_PER_S
 
     def _before_sleep(self, task: str) -> None:
-        if task in self.deaths_due and LIFE.get() == self.life:
+        # The wait before a dead task is started again is its owner's own, and no place for another death.
+        rests_ns = self.loop.now_ns - self._died_ns.get(task, -REST_NS)
+        if task in self.deaths_due and LIFE.get() == self.life and rests_ns >= REST_NS:
             self.deaths_due.remove(task)
+            self._died_ns[task] = self.loop.now_ns
             self.met["task_dies"] += 1
             raise InjectedDeath(f"{task} was made to die")
 
@@ -435,9 +440,7 @@ class World:
             refused = invariants.refused_keys(store, frames)
             replay = 0 if self.met["clock_step"] else self.swarm.replay_trades
             found = [
-                invariants.audit_stream(
-                    stream, self.place(stream.venue).venue.ledger, store, refused, replay, is_rotten=is_rotten
-                )
+                invariants.audit_stream(stream, self.place(stream.venue).venue.ledger, store, refused, replay)
                 for stream in invariants.trade_streams(self.swarm.streams)
             ]
             judge.take(found, when)
