@@ -440,7 +440,9 @@ class World:
             refused = invariants.refused_keys(store, frames)
             replay = 0 if self.met["clock_step"] else self.swarm.replay_trades
             found = [
-                invariants.audit_stream(stream, self.place(stream.venue).venue.ledger, store, refused, replay)
+                invariants.audit_stream(
+                    stream, self.place(stream.venue).venue.ledger, store, refused, replay, is_exact=not is_rotten
+                )
                 for stream in invariants.trade_streams(self.swarm.streams)
             ]
             judge.take(found, when)
